@@ -1,0 +1,1 @@
+"""Runs the whole app locally, without the func CLI."""

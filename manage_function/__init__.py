@@ -1,0 +1,1 @@
+"""Shows and changes a loop's settings and model."""

@@ -1,0 +1,1 @@
+"""Answers Rank calls."""

@@ -1,0 +1,1 @@
+"""Records Reward and Activate calls."""

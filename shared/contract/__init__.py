@@ -1,0 +1,1 @@
+"""The Personalizer wire format: parse, render, error codes."""

@@ -1,0 +1,1 @@
+"""What happened: interactions, observations and their join."""

@@ -1,0 +1,55 @@
+"""The logged decision: what was known, what could be chosen, what was drawn with which chance."""
+
+from dataclasses import dataclass
+from datetime import datetime
+
+
+@dataclass(frozen=True, slots=True)
+class ExcludedAction:
+    """An action that the caller withheld from the decision.
+
+    Attributes:
+        position: Index in the caller's list of actions; it keeps this place in the ranking.
+        id: The caller's name of the action.
+    """
+
+    position: int
+    id: str
+
+
+@dataclass(frozen=True, slots=True)
+class Interaction:
+    """One Rank call and its decision, as stored when it was answered.
+
+    Attributes:
+        event_id: The caller's or a generated name of the decision.
+        time: When the Rank call arrived; timezone-aware.
+        context: The decision as Vowpal Wabbit JSON (UTF-8): ``FromUrl`` holds the context
+            features, ``_multi`` one element per offered action. It is what the policy saw.
+        actions: Ids of the offered (not excluded) actions, in the caller's order.
+        ranking: Positions in ``actions``, best first after the drawn action was put in front.
+        probabilities: Chance of each of ``actions`` under the policy that acted.
+        model_version: The model that decided; empty while there was none.
+        deferred: Whether the decision counts only after an activation.
+        excluded: The actions that the caller withheld.
+    """
+
+    event_id: str
+    time: datetime
+    context: bytes
+    actions: tuple[str, ...]
+    ranking: tuple[int, ...]
+    probabilities: tuple[float, ...]
+    model_version: str = ""
+    deferred: bool = False
+    excluded: tuple[ExcludedAction, ...] = ()
+
+    @property
+    def chosen(self) -> int:
+        """Position in ``actions`` of the action that was drawn."""
+        return self.ranking[0]
+
+    @property
+    def propensity(self) -> float:
+        """Chance of the drawn action under the policy that acted."""
+        return self.probabilities[self.chosen]

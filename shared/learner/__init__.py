@@ -1,0 +1,1 @@
+"""What the system believes: a contextual-bandit learner in NumPy."""

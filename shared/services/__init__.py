@@ -1,0 +1,1 @@
+"""What the system does, one file per verb; declares the ports it needs."""

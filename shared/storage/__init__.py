@@ -1,0 +1,1 @@
+"""Where it lives: Azure adapters and their in-memory twins."""
