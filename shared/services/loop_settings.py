@@ -6,9 +6,7 @@ from enum import StrEnum
 
 from shared.events.rewards import RewardSettings
 
-DEFAULT_ARGUMENTS = (
-    "--cb_explore_adf --epsilon 0.2 --power_t 0 -l 0.001 --cb_type mtr -q ::"
-)
+DEFAULT_ARGUMENTS = "--cb_explore_adf --epsilon 0.2 --power_t 0 -l 0.001 --cb_type mtr -q ::"
 
 
 class LearningMode(StrEnum):

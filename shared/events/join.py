@@ -1,0 +1,135 @@
+"""The join: which observations belong to which interaction, and what each event amounts to.
+
+A pure function of the rows that were read. Time is cut into *steps* by the caller; however it
+is cut, the examples of all steps together are the same, in the same order, and every
+observation is counted in exactly one step.
+"""
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+from shared.events.interaction import Interaction
+from shared.events.observation import Observation
+from shared.events.rewards import RewardSettings, aggregate
+
+EARLY_REWARD = timedelta(minutes=2)
+"""How long before its Rank a reward may arrive and still count (clocks differ, queues overtake)."""
+
+
+@dataclass(frozen=True, slots=True)
+class JoinedExample:
+    """An interaction whose wait is over, with everything observed for it in time.
+
+    Attributes:
+        interaction: The logged decision.
+        observations: Rewards and activations within the wait time, earliest first.
+        reward: The aggregated or the default reward.
+    """
+
+    interaction: Interaction
+    observations: tuple[Observation, ...]
+    reward: float
+
+    @property
+    def is_active(self) -> bool:
+        """Whether it may be learned: a deferred decision counts only once it was activated."""
+        deferred = self.interaction.deferred
+        return not deferred or any(seen.is_activation for seen in self.observations)
+
+
+@dataclass(frozen=True, slots=True)
+class JoinCounts:
+    """What one step found besides its examples.
+
+    Attributes:
+        duplicates: Interactions that repeat the event id of an earlier one; not learned.
+        late: Observations that arrived after the wait time of their interaction.
+        dangling: Observations for which no interaction is known.
+    """
+
+    duplicates: int = 0
+    late: int = 0
+    dangling: int = 0
+
+
+def join(
+    interactions: Iterable[Interaction],
+    observations: Iterable[Observation],
+    settings: RewardSettings,
+    *,
+    earlier: Mapping[str, datetime],
+    counted: tuple[datetime, datetime],
+) -> tuple[list[JoinedExample], JoinCounts]:
+    """Join one step's interactions with what was observed for them.
+
+    The first interaction of an event id wins; later ones are counted and dropped. An observation
+    repeated by a retried write (same ``id``) counts once.
+
+    Args:
+        interactions: The step's interactions in learning order.
+        observations: Everything that may belong to them, in any order.
+        settings: Wait time, aggregation and default reward.
+        earlier: Event ids and Rank times of the interactions before this step, as far back as
+            an observation or a repeated id is to be recognised.
+        counted: Half-open range of arrival times; late and dangling observations that arrived
+            in it are counted by this step.
+
+    Returns:
+        The examples in the order of their interactions, and the counts.
+    """
+    by_event = _by_event(observations)
+    known = dict(earlier)
+    examples = []
+    duplicates = 0
+    for interaction in interactions:
+        if interaction.event_id in known:
+            duplicates += 1
+            continue
+        known[interaction.event_id] = interaction.time
+        seen = by_event.get(interaction.event_id, ())
+        examples.append(_example(interaction, seen, settings))
+    late, dangling = _count_unmatched(by_event, known, settings.wait, counted)
+    return examples, JoinCounts(duplicates, late, dangling)
+
+
+def within_wait(observation: Observation, ranked: datetime, wait: timedelta) -> bool:
+    """Whether an observation arrived in time for the decision that was made at ``ranked``."""
+    return -EARLY_REWARD < observation.time - ranked < wait
+
+
+def _example(
+    interaction: Interaction, seen: Sequence[Observation], settings: RewardSettings
+) -> JoinedExample:
+    in_time = tuple(o for o in seen if within_wait(o, interaction.time, settings.wait))
+    rewards = [o.reward for o in in_time if o.reward is not None]
+    return JoinedExample(interaction, in_time, aggregate(rewards, settings))
+
+
+def _by_event(observations: Iterable[Observation]) -> dict[str, list[Observation]]:
+    """Group by event, earliest first, each observation once."""
+    unique = {(o.event_id, o.id): o for o in observations}
+    grouped: dict[str, list[Observation]] = {}
+    for observation in sorted(unique.values(), key=lambda o: (o.time, o.id)):
+        grouped.setdefault(observation.event_id, []).append(observation)
+    return grouped
+
+
+def _count_unmatched(
+    by_event: Mapping[str, Sequence[Observation]],
+    known: Mapping[str, datetime],
+    wait: timedelta,
+    counted: tuple[datetime, datetime],
+) -> tuple[int, int]:
+    late = dangling = 0
+    start, end = counted
+    for event_id, seen in by_event.items():
+        ranked = known.get(event_id)
+        for observation in seen:
+            if not start <= observation.time < end:
+                continue
+            if ranked is None or observation.time - ranked <= -EARLY_REWARD:
+                dangling += 1
+            elif observation.time - ranked >= wait:
+                late += 1
+    return late, dangling

@@ -1,0 +1,179 @@
+"""The join, against worked examples and against a brute-force twin under random cuts of time."""
+
+from datetime import UTC, datetime, timedelta
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from shared.events.interaction import Interaction
+from shared.events.join import EARLY_REWARD, JoinCounts, join
+from shared.events.observation import Observation
+from shared.events.rewards import Aggregation, RewardSettings
+
+START = datetime(2026, 1, 1, tzinfo=UTC)
+ALWAYS = (datetime.min.replace(tzinfo=UTC), datetime.max.replace(tzinfo=UTC))
+WAIT = RewardSettings(wait=timedelta(seconds=10), default=-0.5)
+
+
+def at(seconds: float) -> datetime:
+    return START + timedelta(seconds=seconds)
+
+
+def ranked(event_id="e", seconds=0.0, *, deferred=False) -> Interaction:
+    return Interaction(
+        event_id, at(seconds), b"{}", ("a", "b"), (0, 1), (0.9, 0.1), deferred=deferred
+    )
+
+
+def rewarded(value, seconds=1.0, event_id="e", name=None) -> Observation:
+    return Observation(event_id, name or f"{event_id}{value}{seconds}", at(seconds), value)
+
+
+def activated(seconds=1.0, event_id="e") -> Observation:
+    return rewarded(None, seconds, event_id)
+
+
+def join_all(interactions, observations, settings=WAIT):
+    return join(interactions, observations, settings, earlier={}, counted=ALWAYS)
+
+
+@pytest.mark.parametrize(
+    ("aggregation", "reward"),
+    [("earliest", 0.5), ("average", -0.1), ("median", 0.0), ("sum", -0.3), ("min", -0.8),
+     ("max", 0.5)],
+)  # fmt: skip
+def test_rewards_in_time_are_aggregated(aggregation, reward):
+    observations = [rewarded(0.0, 5), rewarded(0.5, 1), rewarded(-0.8, 3)]
+    settings = RewardSettings(WAIT.wait, Aggregation(aggregation))
+
+    [example], counts = join_all([ranked()], observations, settings)
+
+    assert example.reward == pytest.approx(reward)
+    assert counts == JoinCounts()
+
+
+def test_the_largest_of_only_negative_rewards_is_negative():
+    settings = RewardSettings(WAIT.wait, Aggregation.MAX)
+
+    [example], _ = join_all([ranked()], [rewarded(-0.9), rewarded(-0.4)], settings)
+
+    assert example.reward == -0.4
+
+
+def test_an_event_without_reward_gets_the_default():
+    [example], _ = join_all([ranked()], [])
+
+    assert example.reward == -0.5
+    assert example.is_active
+
+
+@pytest.mark.parametrize(
+    ("seconds", "counts"),
+    [
+        (9.999, JoinCounts()),
+        (10.0, JoinCounts(late=1)),
+        (-119.9, JoinCounts()),
+        (-120.0, JoinCounts(dangling=1)),
+    ],
+)
+def test_the_wait_decides_which_reward_counts(seconds, counts):
+    [example], found = join_all([ranked()], [rewarded(1.0, seconds)])
+
+    assert found == counts
+    assert example.reward == (1.0 if counts == JoinCounts() else -0.5)
+
+
+def test_a_deferred_event_counts_only_when_activated_in_time():
+    interactions = [ranked(f"e{i}", deferred=True) for i in range(3)]
+    observations = [
+        rewarded(1.0, 1, "e0"),
+        rewarded(1.0, 1, "e1"),
+        activated(5, "e1"),
+        activated(11, "e2"),
+    ]
+
+    examples, counts = join_all(interactions, observations)
+
+    assert [example.is_active for example in examples] == [False, True, False]
+    assert counts.late == 1
+
+
+def test_the_first_of_two_interactions_with_one_id_wins():
+    interactions = [ranked("e", 0), ranked("e", 1), ranked("f", 2)]
+
+    examples, counts = join_all(interactions, [rewarded(1.0, 3)])
+
+    assert [(e.interaction.event_id, e.reward) for e in examples] == [("e", 1.0), ("f", -0.5)]
+    assert counts.duplicates == 1
+
+
+def test_a_retried_write_of_one_observation_counts_once():
+    twice = [rewarded(0.25, 1, name="same"), rewarded(0.25, 1, name="same")]
+    settings = RewardSettings(WAIT.wait, Aggregation.SUM)
+
+    [example], _ = join_all([ranked()], twice, settings)
+
+    assert example.reward == 0.25
+
+
+def test_an_observation_without_interaction_is_dangling():
+    _, counts = join_all([ranked("e")], [rewarded(1.0, 1, "unknown")])
+
+    assert counts.dangling == 1
+
+
+EVENT_IDS = st.sampled_from([f"id{i}" for i in range(12)])
+INTERACTIONS = st.lists(
+    st.builds(ranked, EVENT_IDS, st.integers(0, 60), deferred=st.booleans()), max_size=25
+)
+OBSERVATIONS = st.lists(
+    st.builds(
+        Observation,
+        EVENT_IDS,
+        st.integers(0, 10**6).map(str),
+        st.integers(-150, 90).map(at),
+        st.one_of(st.none(), st.floats(-1, 1)),
+    ),
+    max_size=40,
+    unique_by=lambda o: (o.event_id, o.id),
+)
+
+
+@given(INTERACTIONS, OBSERVATIONS, st.sampled_from(Aggregation), st.sets(st.integers(1, 60)))
+def test_however_time_is_cut_the_examples_and_counts_are_the_same(
+    interactions, observations, aggregation, cuts
+):
+    interactions.sort(key=lambda i: i.time)
+    settings = RewardSettings(timedelta(seconds=10), aggregation)
+    whole, total = join_all(interactions, observations, settings)
+
+    edges = [-10_000, *sorted(cuts), 10_000]
+    parts, late, dangling, duplicates = [], 0, 0, 0
+    for low, high in zip(edges, edges[1:], strict=False):
+        step = [i for i in interactions if at(low) <= i.time < at(high)]
+        before = [i for i in reversed(interactions) if i.time < at(low)]
+        examples, counts = join(
+            step,
+            observations,
+            settings,
+            earlier={i.event_id: i.time for i in before},
+            counted=(at(low) - EARLY_REWARD, at(high) - EARLY_REWARD),
+        )
+        parts += examples
+        late += counts.late
+        dangling += counts.dangling
+        duplicates += counts.duplicates
+
+    assert parts == whole
+    assert duplicates == total.duplicates
+    assert late + dangling == total.late + total.dangling
+
+
+@given(INTERACTIONS, OBSERVATIONS)
+def test_every_interaction_and_observation_is_accounted_for(interactions, observations):
+    examples, counts = join_all(interactions, observations)
+
+    assert len(examples) + counts.duplicates == len(interactions)
+    matched = sum(len(example.observations) for example in examples)
+    assert matched + counts.late + counts.dangling == len(observations)
