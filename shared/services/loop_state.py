@@ -1,0 +1,267 @@
+"""A loop's state: the one document that says what has been learned and what is served.
+
+Model and cursor change together in one conditional write of it, which is what makes every event
+count exactly once: whatever a crash leaves behind without that write never happened.
+"""
+
+import hashlib
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from datetime import datetime, timedelta
+
+import msgspec
+
+from shared.learner.arguments import with_epsilon
+from shared.services.loop_settings import LoopSettings
+from shared.services.ports import Blob, BlobStore, Clock, Conflict, EventSpace, StorageError
+
+HISTORY = 20
+"""How many published models are kept for going back."""
+
+RETRAIN_FROM = timedelta(days=2)
+"""How much of the joined log a reset loop learns again, as in the retired service."""
+
+
+@dataclass(frozen=True, slots=True)
+class Counters:
+    """What the joins of a loop have found since its epoch began; every event is in it once.
+
+    Attributes:
+        events: Closed events, duplicates left out.
+        rewarded: Of these, with at least one reward in time.
+        inactive: Of these, deferred and never activated, therefore not learned.
+        duplicates: Interactions that repeated an event id.
+        late: Observations after the wait time.
+        dangling: Observations without an interaction.
+        late_events: Rows that appeared in a bucket after it had been read; must stay 0.
+    """
+
+    events: int = 0
+    rewarded: int = 0
+    inactive: int = 0
+    duplicates: int = 0
+    late: int = 0
+    dangling: int = 0
+    late_events: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class ModelInfo:
+    """A stored model.
+
+    Attributes:
+        version: Its name: the time up to which it has learned, and a digest of its bytes.
+        created: When this line of models began, that is, since the last reset.
+        modified: When this one was stored.
+        learned: Events that it has learned.
+    """
+
+    version: str
+    created: datetime
+    modified: datetime
+    learned: int
+
+
+@dataclass(frozen=True, slots=True)
+class Replay:
+    """A reset loop learns its joined log again, from ``position`` until ``until`` (buckets)."""
+
+    position: int
+    until: int
+
+
+@dataclass(frozen=True, slots=True)
+class LastRead:
+    """The buckets of the last step and the rows found in them, for the audit of the next."""
+
+    start: int
+    end: int
+    rows: int
+
+
+@dataclass(frozen=True, slots=True)
+class LoopState:
+    """See the module's description; times of buckets are unix seconds.
+
+    Attributes:
+        epoch: Raised when all logs are deleted.
+        shards: Into how many parts events are spread.
+        bucket_seconds: Length of a bucket.
+        cursor: The first bucket that is not learned yet.
+        fingerprint: Of the settings that the trained model follows; a change means a reset.
+        trained: The newest model, where learning goes on.
+        published: The model that Rank serves.
+        published_at: When it began to be served.
+        replay: What a reset loop still has to learn again.
+        counters: What the joins have found.
+        last_read: For the audit of late rows.
+        last_training: When a step was last committed.
+        history: Versions published before, newest first.
+    """
+
+    epoch: int
+    shards: int
+    bucket_seconds: int
+    cursor: int
+    fingerprint: str = ""
+    trained: ModelInfo | None = None
+    published: ModelInfo | None = None
+    published_at: datetime | None = None
+    replay: Replay | None = None
+    counters: Counters = Counters()  # noqa: RUF009 (frozen)
+    last_read: LastRead | None = None
+    last_training: datetime | None = None
+    history: tuple[str, ...] = ()
+
+    def space(self, loop: str) -> EventSpace:
+        """Return where the loop's events are kept."""
+        return EventSpace(loop, self.epoch, self.shards, self.bucket_seconds)
+
+
+def effective_arguments(settings: LoopSettings) -> str:
+    """Return the learning settings in force: the owner's, with the exploration that is set."""
+    return with_epsilon(settings.arguments, settings.exploration)
+
+
+def fingerprint(settings: LoopSettings) -> str:
+    """Return a digest of all settings whose change resets the model."""
+    rewards = settings.rewards
+    parts = (
+        effective_arguments(settings),
+        rewards.wait.total_seconds(),
+        rewards.aggregation,
+        rewards.default,
+    )
+    return hashlib.sha256(msgspec.json.encode(parts)).hexdigest()[:16]
+
+
+def published(state: LoopState, now: datetime) -> LoopState:
+    """Return the state in which the newest model is served."""
+    if state.trained is None or state.trained == state.published:
+        return state
+    history = state.history if state.published is None else (
+        state.published.version, *state.history
+    )  # fmt: skip
+    return replace(state, published=state.trained, published_at=now, history=history[:HISTORY])
+
+
+def settings_name(loop: str) -> str:
+    """Return the blob that holds a loop's settings."""
+    return f"{loop}/config/settings.json"
+
+
+def state_name(loop: str) -> str:
+    """Return the blob that holds a loop's state."""
+    return f"{loop}/state.json"
+
+
+def model_name(loop: str, version: str) -> str:
+    """Return the blob that holds a model."""
+    return f"{loop}/models/{version}"
+
+
+def encode(document: LoopState | LoopSettings) -> bytes:
+    """Return a document's JSON text, for people to read as well."""
+    return msgspec.json.format(msgspec.json.encode(document), indent=1)
+
+
+def decode_state(blob: Blob) -> LoopState:
+    """Parse a stored state."""
+    try:
+        return msgspec.json.decode(blob.data, type=LoopState)
+    except msgspec.DecodeError as exc:
+        raise StorageError(f"the loop's state is damaged: {exc}") from exc
+
+
+def decode_settings(blob: Blob) -> LoopSettings:
+    """Parse stored settings."""
+    try:
+        return msgspec.json.decode(blob.data, type=LoopSettings)
+    except msgspec.DecodeError as exc:
+        raise StorageError(f"the loop's settings are damaged: {exc}") from exc
+
+
+@dataclass(frozen=True, slots=True)
+class LoopDefaults:
+    """With what a new loop begins.
+
+    Attributes:
+        shards: See ``LoopState``.
+        bucket_seconds: See ``LoopState``.
+        start_before: How long before its creation a new loop looks for events, so that writers
+            whose clocks are behind are not missed.
+    """
+
+    shards: int = 8
+    bucket_seconds: int = 60
+    start_before: timedelta = timedelta(minutes=10)
+
+
+class Loops:
+    """The documents of all loops, created with defaults when first asked for."""
+
+    def __init__(
+        self,
+        blobs: BlobStore,
+        clock: Clock,
+        new_name: Callable[[], str],
+        defaults: LoopDefaults = LoopDefaults(),  # noqa: B008 (frozen)
+    ) -> None:
+        """Work on ``blobs``; ``new_name`` makes a new loop's internal name."""
+        self._blobs = blobs
+        self._clock = clock
+        self._new_name = new_name
+        self._defaults = defaults
+
+    async def state(self, loop: str) -> tuple[LoopState, str]:
+        """Return a loop's state and its tag."""
+        blob = await self._load_or_create(state_name(loop), self._new_state)
+        return decode_state(blob), blob.etag
+
+    async def settings(self, loop: str) -> tuple[LoopSettings, str]:
+        """Return a loop's settings and their tag."""
+        blob = await self._load_or_create(settings_name(loop), self._new_settings)
+        return decode_settings(blob), blob.etag
+
+    async def change_settings(
+        self, loop: str, change: Callable[[LoopSettings], LoopSettings]
+    ) -> LoopSettings:
+        """Apply ``change`` to the newest settings, again if somebody else was faster."""
+        while True:
+            current, etag = await self.settings(loop)
+            changed = change(current)
+            try:
+                await self._blobs.replace(settings_name(loop), encode(changed), etag)
+            except Conflict:
+                continue
+            return changed
+
+    async def commit_state(self, loop: str, state: LoopState, etag: str) -> str:
+        """Replace the state that was read as ``etag``; ``Conflict`` if it has moved on."""
+        return await self._blobs.replace(state_name(loop), encode(state), etag)
+
+    async def _load_or_create(self, name: str, new: Callable[[], LoopState | LoopSettings]) -> Blob:
+        blob = await self._blobs.load(name)
+        if blob is not None:
+            return blob
+        data = encode(new())
+        try:
+            return Blob(data, await self._blobs.create(name, data))
+        except Conflict:
+            blob = await self._blobs.load(name)
+        if blob is None:
+            raise StorageError(f"{name} was deleted while it was read")
+        return blob
+
+    def _new_state(self) -> LoopState:
+        seconds = self._defaults.bucket_seconds
+        start = int((self._clock() - self._defaults.start_before).timestamp())
+        return LoopState(
+            epoch=0,
+            shards=self._defaults.shards,
+            bucket_seconds=seconds,
+            cursor=start - start % seconds,
+        )
+
+    def _new_settings(self) -> LoopSettings:
+        return LoopSettings(policy_name=self._new_name(), last_edit=self._clock())

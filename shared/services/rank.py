@@ -1,0 +1,99 @@
+"""Rank: decide which action to take, and store the decision before it is answered."""
+
+from collections.abc import Sequence
+from datetime import datetime
+
+from shared.events.event_ids import draw, new_event_id
+from shared.events.interaction import ExcludedAction, Interaction
+from shared.learner.layout import action_json, decision_json
+from shared.learner.policy import uniform
+from shared.services.append import Writing, append
+from shared.services.ports import Clock, EventStore
+from shared.services.rank_request import RankRequest
+from shared.services.serving import LoopReader, ServedLoop
+
+
+class RankService:
+    """Ranks actions for one loop."""
+
+    def __init__(
+        self, reader: LoopReader, events: EventStore, clock: Clock, writing: Writing
+    ) -> None:
+        """Decide with what ``reader`` serves and store into ``events``."""
+        self._reader = reader
+        self._events = events
+        self._clock = clock
+        self._writing = writing
+
+    async def rank(self, request: RankRequest) -> Interaction:
+        """Return the decision for a request, stored.
+
+        The same event id, asked again within its bucket, gets the decision that was stored.
+
+        Raises:
+            StorageUnavailable: The decision could not be stored in time.
+            EntityTooLarge: The request is larger than a stored event can be.
+        """
+        served = await self._reader.served()
+        interaction = decide(request, served, self._clock())
+
+        async def write(now: datetime) -> Interaction:
+            space = served.space
+            return await self._events.add_interaction(space, space.bucket(now), interaction)
+
+        return await append(write, self._clock, self._writing.deadline)
+
+
+def decide(request: RankRequest, served: ServedLoop, now: datetime) -> Interaction:
+    """Draw an action with the served policy's probabilities; pure, given its arguments.
+
+    Without a published model every action is equally likely. The draw depends only on the event
+    id and the loop's internal name.
+    """
+    event_id = request.event_id or new_event_id()
+    offered = [action for action in request.actions if action.id not in request.excluded]
+    texts = [action_json(action.id, action.features) for action in offered]
+    if served.policy is None:
+        decision = uniform(len(offered))
+    else:
+        decision = served.policy.decide({"FromUrl": request.context_features}, texts)
+    number = draw(event_id, served.settings.policy_name)
+    drawn = choose(decision.order, decision.probabilities, number)
+    return Interaction(
+        event_id=event_id,
+        time=now,
+        context=decision_json(request.context_features, texts),
+        actions=tuple(action.id for action in offered),
+        ranking=drawn_first(decision.order, drawn),
+        probabilities=decision.probabilities,
+        model_version=served.model_version,
+        deferred=request.defer_activation,
+        excluded=tuple(
+            ExcludedAction(position, action.id)
+            for position, action in enumerate(request.actions)
+            if action.id in request.excluded
+        ),
+    )
+
+
+def choose(order: Sequence[int], probabilities: Sequence[float], number: float) -> int:
+    """Return the index in ``order`` of the action that ``number`` in [0, 1) falls on."""
+    total = 0.0
+    last = 0
+    for index, action in enumerate(order):
+        if probabilities[action] > 0.0:
+            last = index
+            total += probabilities[action]
+            if number < total:
+                return index
+    return last  # the probabilities sum to 1 only up to rounding
+
+
+def drawn_first(order: Sequence[int], drawn: int) -> tuple[int, ...]:
+    """Return the order with the drawn action and the first one swapped.
+
+    As the retired service's client library does (``swap_chosen`` in rlclientlib).
+    """
+    ranking = list(order)
+    ranking[0], ranking[drawn] = ranking[drawn], ranking[0]
+    return tuple(ranking)

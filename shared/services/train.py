@@ -1,0 +1,395 @@
+"""Train: close buckets, join them, learn them, log them and publish, in short resumable steps.
+
+Every step starts from the stored state and ends with one conditional write of it. A step that
+dies, or is overtaken, leaves only blobs that no state names; whoever comes next repeats it.
+"""
+
+import gzip
+import hashlib
+import logging
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime, timedelta
+
+from shared.events.join import EARLY_REWARD, JoinedExample, join
+from shared.events.joined_log import decode_lines, encode_lines, reward_of
+from shared.learner.arguments import parse
+from shared.learner.checkpoint import dumps, loads
+from shared.learner.learner import Example, Learner
+from shared.services.append import Writing
+from shared.services.loop_settings import LoopSettings
+from shared.services.loop_state import (
+    RETRAIN_FROM,
+    Counters,
+    LastRead,
+    LoopState,
+    Loops,
+    ModelInfo,
+    Replay,
+    effective_arguments,
+    fingerprint,
+    model_name,
+    published,
+)
+from shared.services.ports import (
+    BlobStore,
+    Clock,
+    Conflict,
+    EventStore,
+    Lease,
+    RankedEvent,
+    StorageError,
+)
+
+logger = logging.getLogger(__name__)
+
+WAITS_PER_STEP = 16
+"""A step spans at least a 16th of the reward wait, so that no row is read much more often."""
+
+LONGEST_STEP = timedelta(hours=12)
+
+
+@dataclass(frozen=True, slots=True)
+class Training:
+    """How training is cut into steps; the model does not depend on it.
+
+    Attributes:
+        lease_seconds: How long a trainer that died keeps others out.
+        run_for: How long one run goes on when there is more to learn.
+        events_per_step: Events that one step aims at; a single bucket may hold more.
+    """
+
+    lease_seconds: int = 30
+    run_for: timedelta = timedelta(seconds=40)
+    events_per_step: int = 5_000
+
+
+@dataclass(frozen=True, slots=True)
+class TrainingReport:
+    """What one run did.
+
+    Attributes:
+        outcome: ``trained``, ``idle`` (nothing was closed), or ``busy`` (another trainer runs).
+        steps: Committed steps.
+        learned: Events learned, replayed ones included.
+        model_version: The newest model's, published or not.
+    """
+
+    outcome: str
+    steps: int = 0
+    learned: int = 0
+    model_version: str = ""
+
+
+class TrainService:
+    """Trains one loop. Any number may run; a lease keeps them from working twice."""
+
+    def __init__(
+        self,
+        loop: str,
+        loops: Loops,
+        blobs: BlobStore,
+        events: EventStore,
+        clock: Clock,
+        writing: Writing,
+        training: Training = Training(),  # noqa: B008 (frozen)
+    ) -> None:
+        """Read ``events``, keep everything else in ``blobs``."""
+        self.loop = loop
+        self._loops = loops
+        self._blobs = blobs
+        self._events = events
+        self._clock = clock
+        self._writing = writing
+        self._training = training
+        self._learner: tuple[str, Learner] | None = None  # of the version that it equals
+        self._buckets = 1  # how many the next step takes; adapts to the traffic
+
+    async def train(self) -> TrainingReport:
+        """Take steps until nothing is left to learn or the run's time is over."""
+        report = TrainingReport("idle")
+        ends = self._clock() + self._training.run_for
+        seconds = self._training.lease_seconds
+        try:
+            async with self._blobs.lease(f"{self.loop}/train.lock", seconds) as lease:
+                while self._clock() < ends:
+                    learned = await self._step()
+                    if learned is None:
+                        break
+                    report = TrainingReport("trained", report.steps + 1, report.learned + learned)
+                    await lease.renew()
+                await self._keep_house(lease)
+        except Conflict as exc:
+            logger.info("loop %s is trained elsewhere: %s", self.loop, exc)
+            return replace(report, outcome="busy")
+        version = self._learner[0] if self._learner else ""
+        return replace(report, model_version=version)
+
+    async def _step(self) -> int | None:
+        """Commit one step; return how many events it learned, or None if there was no work."""
+        state, etag = await self._loops.state(self.loop)
+        settings, _ = await self._loops.settings(self.loop)
+        if state.fingerprint != fingerprint(settings):
+            await self._loops.commit_state(self.loop, reset(state, settings), etag)
+            return 0
+        if state.replay is not None:
+            changed, learned = await self._replay_step(state, state.replay, settings)
+        else:
+            changed, learned = await self._join_step(state, settings)
+        changed = self._publish(changed, settings)
+        if changed == state:
+            return None
+        await self._loops.commit_state(
+            self.loop, replace(changed, last_training=self._clock()), etag
+        )
+        return learned
+
+    # -- joining and learning what has closed ------------------------------------------------
+
+    async def _join_step(self, state: LoopState, settings: LoopSettings) -> tuple[LoopState, int]:
+        end = self._step_end(state, settings)
+        if end <= state.cursor:
+            return state, 0
+        space = state.space(self.loop)
+        rows = await self._events.interactions(space, state.cursor, end)
+        self._adapt(len(rows))
+        wait = settings.rewards.wait
+        start_at, end_at = _time(state.cursor), _time(end)
+        known = await self._events.ranked_events(
+            space, space.bucket(start_at - 2 * wait - EARLY_REWARD), state.cursor
+        )
+        observations = await self._events.observations(
+            space,
+            space.bucket(start_at - EARLY_REWARD - self._writing.grace - wait),
+            space.bucket(end_at + wait + self._writing.grace) + space.bucket_seconds,
+        )
+        examples, found = join(
+            [interaction for _, interaction in rows],
+            observations,
+            settings.rewards,
+            earlier={event.event_id: event.time for event in reversed(known)},
+            counted=(start_at - EARLY_REWARD, end_at - EARLY_REWARD),
+        )
+        buckets: dict[str, int] = {}
+        for bucket, interaction in rows:
+            buckets.setdefault(interaction.event_id, bucket)
+        lines = [(buckets[example.interaction.event_id], example) for example in examples]
+        await self._write_log(state, end, lines)
+        active = [_example(example) for example in examples if example.is_active]
+        model = await self._learn(state, settings, active, end)
+        counters = replace(
+            _counted(state.counters, examples),
+            duplicates=state.counters.duplicates + found.duplicates,
+            late=state.counters.late + found.late,
+            dangling=state.counters.dangling + found.dangling,
+            late_events=state.counters.late_events + _appeared_late(state.last_read, known),
+        )
+        changed = replace(
+            state,
+            cursor=end,
+            trained=model,
+            counters=counters,
+            last_read=LastRead(state.cursor, end, len(rows)),
+        )
+        return changed, len(active)
+
+    def _step_end(self, state: LoopState, settings: LoopSettings) -> int:
+        """Return the first bucket that this step leaves alone; the cursor if none is closed."""
+        wait = settings.rewards.wait
+        seconds = state.bucket_seconds
+        least = max(1, int(wait.total_seconds() / WAITS_PER_STEP / seconds))
+        most = int(LONGEST_STEP.total_seconds()) // seconds
+        closed = int((self._clock() - wait - self._writing.grace).timestamp())
+        available = (closed - state.cursor) // seconds
+        if available < least:
+            return state.cursor
+        return state.cursor + seconds * min(available, max(least, min(self._buckets, most)))
+
+    def _adapt(self, rows: int) -> None:
+        if rows > self._training.events_per_step:
+            self._buckets = max(1, self._buckets // 2)
+        elif rows < self._training.events_per_step // 2:
+            self._buckets = min(2 * self._buckets, 1 << 20)
+
+    async def _write_log(
+        self, state: LoopState, end: int, lines: Sequence[tuple[int, JoinedExample]]
+    ) -> None:
+        if lines:
+            name = log_name(self.loop, state.epoch, state.cursor, end)
+            await self._blobs.put(name, gzip.compress(encode_lines(lines), 6, mtime=0))
+
+    # -- learning the joined log again after a reset ------------------------------------------
+
+    async def _replay_step(
+        self, state: LoopState, replay: Replay, settings: LoopSettings
+    ) -> tuple[LoopState, int]:
+        examples: list[Example] = []
+        position = replay.position
+        for start, end, name in await self._log_blobs(state, replay):
+            if end <= position:
+                continue
+            if len(examples) >= self._training.events_per_step:
+                break
+            blob = await self._blobs.load(name)
+            if blob is None:
+                raise StorageError(f"{name} was deleted while it was read")
+            for line in decode_lines(gzip.decompress(blob.data)):
+                if position <= line.Bucket < replay.until:
+                    reward, active = reward_of(line, settings.rewards)
+                    if active:
+                        examples.append(
+                            Example(
+                                bytes(line.c), line.label_index, -reward, line.label_probability
+                            )
+                        )
+            position = max(position, end)
+        else:
+            position = replay.until
+        left = None if position >= replay.until else Replay(position, replay.until)
+        model = await self._learn(state, settings, examples, min(position, replay.until))
+        changed = replace(state, trained=model, replay=left)
+        return changed, len(examples)
+
+    async def _log_blobs(self, state: LoopState, replay: Replay) -> list[tuple[int, int, str]]:
+        """Return range and name of the log blobs to replay, by the start of their range."""
+        found = []
+        day = _time(replay.position).date() - timedelta(days=1)
+        while day <= _time(replay.until).date():
+            async for name in self._blobs.names(f"{self.loop}/log/{day:%Y/%m/%d}/"):
+                epoch, start, end = parse_log_name(name)
+                if epoch == state.epoch and start < replay.until:
+                    found.append((start, end, name))
+            day += timedelta(days=1)
+        return sorted(found)
+
+    # -- the model ------------------------------------------------------------------------------
+
+    async def _learn(
+        self, state: LoopState, settings: LoopSettings, examples: Sequence[Example], end: int
+    ) -> ModelInfo | None:
+        """Learn and store; return the model that results, the old one if nothing was learned."""
+        if not examples:
+            return state.trained
+        learner = await self._load(state, settings)
+        self._learner = None  # not the stored one any more until it is stored
+        learner.learn_many(examples)
+        data = dumps(learner)
+        version = f"{_time(end):%Y%m%dT%H%M%SZ}-{hashlib.sha256(data).hexdigest()[:16]}"
+        await self._blobs.put(model_name(self.loop, version), data)
+        self._learner = (version, learner)
+        now = self._clock()
+        created = state.trained.created if state.trained else now
+        return ModelInfo(version, created, now, learner.learned)
+
+    async def _load(self, state: LoopState, settings: LoopSettings) -> Learner:
+        if state.trained is None:
+            return Learner(parse(effective_arguments(settings)))
+        version = state.trained.version
+        if self._learner is not None and self._learner[0] == version:
+            return self._learner[1]
+        blob = await self._blobs.load(model_name(self.loop, version))
+        if blob is None:
+            raise StorageError(f"model {version} is missing")
+        return loads(blob.data)
+
+    def _publish(self, state: LoopState, settings: LoopSettings) -> LoopState:
+        """Publish the newest model when it is time, and at once after a reset was replayed."""
+        if state.replay is not None:
+            return state
+        if state.trained is None:
+            return replace(state, published=None, published_at=None)
+        now = self._clock()
+        since_reset = state.published is None or state.published.created != state.trained.created
+        due = state.published_at is None or (
+            now - state.published_at >= settings.model_export_frequency
+        )
+        return published(state, now) if due or since_reset else state
+
+    # -- retention ------------------------------------------------------------------------------
+
+    async def _keep_house(self, lease: Lease) -> None:
+        """Prepare tomorrow's tables, drop what is older than the retention, prune models."""
+        state, _ = await self._loops.state(self.loop)
+        settings, _ = await self._loops.settings(self.loop)
+        now = self._clock()
+        space = state.space(self.loop)
+        await self._events.prepare(space, now + timedelta(days=1))
+        await self._prune_models(state)
+        if settings.log_retention_days < 0:
+            return
+        oldest = min(now - timedelta(days=settings.log_retention_days), _time(state.cursor))
+        await lease.renew()
+        if await self._events.drop_before(space, oldest - 2 * settings.rewards.wait):
+            async for name in self._blobs.names(f"{self.loop}/log/"):
+                if _time(parse_log_name(name)[2]) < oldest:
+                    await self._blobs.delete(name)
+
+    async def _prune_models(self, state: LoopState) -> None:
+        """Delete models older than those that the state names."""
+        kept = set(state.history)
+        kept.update(model.version for model in (state.trained, state.published) if model)
+        if state.trained is None:
+            return
+        newest = state.trained.version[:16]
+        async for name in self._blobs.names(model_name(self.loop, "")):
+            version = name.rsplit("/", 1)[1]
+            if version not in kept and version[:16] < newest:
+                await self._blobs.delete(name)
+
+
+def reset(state: LoopState, settings: LoopSettings) -> LoopState:
+    """Return the state that learns anew, from the last days of the joined log.
+
+    Rank goes on with the old model until the new one has caught up.
+    """
+    start = state.cursor - int(RETRAIN_FROM.total_seconds())
+    something = state.trained is not None or state.counters.events > 0
+    return replace(
+        state,
+        fingerprint=fingerprint(settings),
+        trained=None,
+        replay=Replay(start, state.cursor) if something else None,
+    )
+
+
+def log_name(loop: str, epoch: int, start: int, end: int) -> str:
+    """Return the blob of the joined log for a range of buckets.
+
+    Ranges of different blobs may overlap, where a step was repeated with more buckets; lines of
+    the same bucket are then the same, and a reader takes them once.
+    """
+    day = _time(start)
+    return f"{loop}/log/{day:%Y/%m/%d}/{epoch:04d}-{start:010d}-{end:010d}.dsjson.gz"
+
+
+def parse_log_name(name: str) -> tuple[int, int, int]:
+    """Return epoch, start and end of a blob of the joined log."""
+    epoch, start, end = name.rsplit("/", 1)[1].split(".", 1)[0].split("-")
+    return int(epoch), int(start), int(end)
+
+
+def _example(joined: JoinedExample) -> Example:
+    interaction = joined.interaction
+    return Example(interaction.context, interaction.chosen, -joined.reward, interaction.propensity)
+
+
+def _counted(counters: Counters, examples: Sequence[JoinedExample]) -> Counters:
+    rewarded = sum(any(not o.is_activation for o in e.observations) for e in examples)
+    return replace(
+        counters,
+        events=counters.events + len(examples),
+        rewarded=counters.rewarded + rewarded,
+        inactive=counters.inactive + sum(not e.is_active for e in examples),
+    )
+
+
+def _appeared_late(last: LastRead | None, known: Sequence[RankedEvent]) -> int:
+    """Count rows in the last step's buckets that were not there when it read them."""
+    if last is None:
+        return 0
+    now = sum(last.start <= event.bucket < last.end for event in known)
+    return max(0, now - last.rows)
+
+
+def _time(seconds: int) -> datetime:
+    return datetime.fromtimestamp(seconds, UTC)

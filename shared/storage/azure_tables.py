@@ -1,0 +1,183 @@
+"""Events in Azure Table Storage: two insert-only tables per loop, epoch and UTC day."""
+
+import asyncio
+from collections.abc import AsyncIterator, Iterator, Sequence
+from datetime import datetime
+from typing import Any
+
+from azure.core.exceptions import ResourceExistsError, ResourceNotFoundError
+from azure.data.tables.aio import TableClient, TableServiceClient
+
+from shared.events.interaction import Interaction
+from shared.events.observation import Observation
+from shared.services.ports import EventSpace, RankedEvent
+from shared.storage.errors import translated
+from shared.storage.event_codec import (
+    interaction_row,
+    observation_row,
+    partition_key,
+    row_bucket,
+    row_interaction,
+    row_observation,
+    table_name,
+    table_prefix,
+)
+
+INTERACTIONS = "interactions"
+OBSERVATIONS = "observations"
+
+DAY = 24 * 60 * 60
+
+
+class AzureEventStore:
+    """See ``EventStore``. Give it a client that does not retry: the services do, by bucket."""
+
+    def __init__(self, service: TableServiceClient) -> None:
+        """Keep the tables of ``service``'s account."""
+        self._service = service
+        self._tables: dict[str, TableClient] = {}
+
+    async def add_interaction(
+        self, space: EventSpace, bucket: int, interaction: Interaction
+    ) -> Interaction:
+        """See ``EventStore``."""
+        row = interaction_row(space, bucket, interaction)
+        table = table_name(INTERACTIONS, space, bucket)
+        if await self._insert(table, row):
+            return interaction
+        with translated(f"read the interaction {row['RowKey']}"):
+            stored = await self._table(table).get_entity(row["PartitionKey"], row["RowKey"])
+        return row_interaction(stored)
+
+    async def add_observation(
+        self, space: EventSpace, bucket: int, observation: Observation
+    ) -> None:
+        """See ``EventStore``."""
+        row = observation_row(space, bucket, observation)
+        await self._insert(table_name(OBSERVATIONS, space, bucket), row)
+
+    async def interactions(
+        self, space: EventSpace, start: int, end: int
+    ) -> Sequence[tuple[int, Interaction]]:
+        """See ``EventStore``."""
+        rows = await self._rows(INTERACTIONS, space, start, end)
+        return [(row_bucket(row), row_interaction(row)) for row in _ordered(rows)]
+
+    async def ranked_events(self, space: EventSpace, start: int, end: int) -> Sequence[RankedEvent]:
+        """See ``EventStore``."""
+        columns = ["PartitionKey", "RowKey", "id", "time"]
+        rows = await self._rows(INTERACTIONS, space, start, end, columns)
+        return [
+            RankedEvent(row["id"], datetime.fromisoformat(row["time"]), row_bucket(row))
+            for row in _ordered(rows)
+        ]
+
+    async def observations(self, space: EventSpace, start: int, end: int) -> Sequence[Observation]:
+        """See ``EventStore``."""
+        rows = await self._rows(OBSERVATIONS, space, start, end)
+        return [row_observation(row) for row in rows]
+
+    async def prepare(self, space: EventSpace, day: datetime) -> None:
+        """See ``EventStore``."""
+        for kind in (INTERACTIONS, OBSERVATIONS):
+            await self._create_table(table_name(kind, space, int(day.timestamp())))
+
+    async def drop_before(self, space: EventSpace, day: datetime) -> int:
+        """See ``EventStore``."""
+        dropped = 0
+        for kind in (INTERACTIONS, OBSERVATIONS):
+            prefix = table_prefix(kind, space)
+            async for name in self._table_names(prefix):
+                if name[len(prefix) :] < f"{day:%Y%m%d}":
+                    with translated(f"drop the table {name}"):
+                        await self._service.delete_table(name)
+                    dropped += 1
+        return dropped
+
+    async def _insert(self, table: str, row: dict[str, Any]) -> bool:
+        """Insert a row; False where its key is taken. A missing table is created first."""
+        for _ in range(2):
+            with translated(f"insert into {table}"):
+                try:
+                    await self._table(table).create_entity(row)
+                except ResourceExistsError as exc:
+                    if getattr(exc, "error_code", None) != "EntityAlreadyExists":
+                        raise
+                    return False
+                except ResourceNotFoundError:
+                    await self._create_table(table)
+                    continue
+                return True
+        with translated(f"insert into {table}"):
+            await self._table(table).create_entity(row)
+        return True
+
+    async def _rows(
+        self,
+        kind: str,
+        space: EventSpace,
+        start: int,
+        end: int,
+        columns: list[str] | None = None,
+    ) -> list[dict[str, Any]]:
+        """Return all rows of the buckets from start to end; shards are read in parallel."""
+        tables = await self._existing(kind, space, start, end)
+        parts = await asyncio.gather(
+            *(
+                self._query(table, shard, start, end, columns)
+                for table in tables
+                for shard in range(space.shards)
+            )
+        )
+        return [row for part in parts for row in part]
+
+    async def _existing(self, kind: str, space: EventSpace, start: int, end: int) -> list[str]:
+        """Return the tables that may hold the range; a long range asks which ones exist."""
+        days = list(_days(start, end))
+        names = [table_name(kind, space, day) for day in days]
+        if len(days) <= 4:
+            return names
+        present = {name async for name in self._table_names(table_prefix(kind, space))}
+        return [name for name in names if name in present]
+
+    async def _query(
+        self, table: str, shard: int, start: int, end: int, columns: list[str] | None
+    ) -> list[dict[str, Any]]:
+        bounds = {"low": partition_key(shard, start), "high": partition_key(shard, end)}
+        with translated(f"read {table}"):
+            try:
+                pages = self._table(table).query_entities(
+                    "PartitionKey ge @low and PartitionKey lt @high",
+                    parameters=bounds,
+                    select=columns,
+                )
+                return [dict(row) async for row in pages]
+            except ResourceNotFoundError:
+                return []
+
+    async def _table_names(self, prefix: str) -> AsyncIterator[str]:
+        bounds = {"low": prefix, "high": prefix + "~"}
+        with translated("list the tables"):
+            query = "TableName ge @low and TableName lt @high"
+            async for table in self._service.query_tables(query, parameters=bounds):
+                yield table.name
+
+    async def _create_table(self, name: str) -> None:
+        with translated(f"create the table {name}"):
+            await self._service.create_table_if_not_exists(name)
+
+    def _table(self, name: str) -> TableClient:
+        client = self._tables.get(name)
+        if client is None:
+            client = self._tables[name] = self._service.get_table_client(name)
+        return client
+
+
+def _ordered(rows: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    """Sort into learning order: bucket, then shard, then row key."""
+    return sorted(rows, key=lambda row: (row_bucket(row), row["PartitionKey"], row["RowKey"]))
+
+
+def _days(start: int, end: int) -> Iterator[int]:
+    """Yield a time in each UTC day of the range."""
+    yield from range(start - start % DAY, end, DAY)

@@ -1,0 +1,89 @@
+"""How events become table rows: their keys, and payloads cut to the size of a property."""
+
+from collections.abc import Mapping
+from datetime import UTC, datetime
+from typing import Any
+
+import msgspec
+
+from shared.events.event_ids import shard_of, storage_key
+from shared.events.interaction import Interaction
+from shared.events.observation import Observation
+from shared.services.ports import EntityTooLarge, EventSpace
+
+PROPERTY_BYTES = 64 * 1024
+PROPERTIES = 14
+"""A row holds at most 1 MiB; 14 full properties and the keys stay below it."""
+
+_ENCODER = msgspec.msgpack.Encoder()
+_INTERACTION = msgspec.msgpack.Decoder(Interaction)
+_OBSERVATION = msgspec.msgpack.Decoder(Observation)
+
+
+def table_name(kind: str, space: EventSpace, bucket: int) -> str:
+    """Return the table for a bucket's UTC day, such as ``interactionsdefaulte0000d20261124``."""
+    day = datetime.fromtimestamp(bucket, UTC)
+    return f"{table_prefix(kind, space)}{day:%Y%m%d}"
+
+
+def table_prefix(kind: str, space: EventSpace) -> str:
+    """Return what all tables of a loop's epoch begin with, before the day."""
+    return f"{kind}{space.loop}e{space.epoch:04d}d"
+
+
+def partition_key(shard: int, bucket: int) -> str:
+    """Return the key of a shard's bucket: shard first, so that writes spread; then time."""
+    return f"{shard:02d}-{bucket:010d}"
+
+
+def interaction_row(space: EventSpace, bucket: int, interaction: Interaction) -> dict[str, Any]:
+    """Return the row of an interaction; ``id`` and ``time`` can be read without the payload."""
+    return {
+        "PartitionKey": partition_key(shard_of(interaction.event_id, space.shards), bucket),
+        "RowKey": storage_key(interaction.event_id),
+        "id": interaction.event_id,
+        "time": interaction.time.isoformat(),
+        **_split(_ENCODER.encode(interaction)),
+    }
+
+
+def observation_row(space: EventSpace, bucket: int, observation: Observation) -> dict[str, Any]:
+    """Return the row of an observation; inserting the same one again meets the same key."""
+    return {
+        "PartitionKey": partition_key(shard_of(observation.event_id, space.shards), bucket),
+        "RowKey": f"{storage_key(observation.event_id)}.{observation.id}",
+        **_split(_ENCODER.encode(observation)),
+    }
+
+
+def row_interaction(row: Mapping[str, Any]) -> Interaction:
+    """Return the interaction of a row."""
+    return _INTERACTION.decode(_join(row))
+
+
+def row_observation(row: Mapping[str, Any]) -> Observation:
+    """Return the observation of a row."""
+    return _OBSERVATION.decode(_join(row))
+
+
+def row_bucket(row: Mapping[str, Any]) -> int:
+    """Return the bucket of a row."""
+    return int(row["PartitionKey"].split("-")[1])
+
+
+def _split(payload: bytes) -> dict[str, bytes]:
+    if len(payload) > PROPERTIES * PROPERTY_BYTES:
+        raise EntityTooLarge(
+            f"an event of {len(payload):,} bytes is above the {PROPERTIES * PROPERTY_BYTES:,} "
+            "that can be stored"
+        )
+    return {
+        f"data{index}": payload[start : start + PROPERTY_BYTES]
+        for index, start in enumerate(range(0, len(payload), PROPERTY_BYTES))
+    }
+
+
+def _join(row: Mapping[str, Any]) -> bytes:
+    if "data1" not in row:
+        return bytes(row["data0"])
+    return b"".join(row[f"data{i}"] for i in range(PROPERTIES) if f"data{i}" in row)

@@ -1,0 +1,169 @@
+"""In-memory twins of the Azure stores: for tests, and to show what the ports promise."""
+
+import itertools
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager
+from datetime import UTC, datetime
+from typing import Any
+
+from shared.events.interaction import Interaction
+from shared.events.observation import Observation
+from shared.services.ports import (
+    Blob,
+    Conflict,
+    EventSpace,
+    Lease,
+    RankedEvent,
+    StorageError,
+)
+from shared.storage.event_codec import (
+    interaction_row,
+    observation_row,
+    row_bucket,
+    row_interaction,
+    row_observation,
+)
+
+
+class InMemoryBlobStore:
+    """See ``BlobStore``."""
+
+    def __init__(self) -> None:
+        """Start empty."""
+        self.blobs: dict[str, Blob] = {}
+        self.leased: set[str] = set()
+        self._tags = map(str, itertools.count(1))
+
+    async def load(self, name: str) -> Blob | None:
+        """See ``BlobStore``."""
+        return self.blobs.get(name)
+
+    async def load_if_changed(self, name: str, etag: str) -> Blob | None:
+        """See ``BlobStore``."""
+        blob = self.blobs.get(name)
+        if blob is None:
+            raise StorageError(f"{name} is missing")
+        return None if blob.etag == etag else blob
+
+    async def create(self, name: str, data: bytes) -> str:
+        """See ``BlobStore``."""
+        if name in self.blobs:
+            raise Conflict(f"{name} exists")
+        return self._write(name, data)
+
+    async def replace(self, name: str, data: bytes, etag: str) -> str:
+        """See ``BlobStore``."""
+        blob = self.blobs.get(name)
+        if blob is None or blob.etag != etag:
+            raise Conflict(f"{name} was changed")
+        return self._write(name, data)
+
+    async def put(self, name: str, data: bytes) -> None:
+        """See ``BlobStore``."""
+        self._write(name, data)
+
+    async def delete(self, name: str) -> None:
+        """See ``BlobStore``."""
+        self.blobs.pop(name, None)
+
+    async def names(self, prefix: str) -> AsyncIterator[str]:
+        """See ``BlobStore``."""
+        for name in sorted(self.blobs):
+            if name.startswith(prefix):
+                yield name
+
+    @asynccontextmanager
+    async def lease(self, name: str, seconds: int) -> AsyncIterator[Lease]:
+        """See ``BlobStore``; here it ends only with its holder."""
+        if name in self.leased:
+            raise Conflict(f"{name} is leased")
+        self.leased.add(name)
+        try:
+            yield _InMemoryLease(self, name)
+        finally:
+            self.leased.discard(name)
+
+    def _write(self, name: str, data: bytes) -> str:
+        etag = next(self._tags)
+        self.blobs[name] = Blob(bytes(data), etag)
+        return etag
+
+
+class _InMemoryLease:
+    def __init__(self, store: InMemoryBlobStore, name: str) -> None:
+        self._store = store
+        self._name = name
+
+    async def renew(self) -> None:
+        if self._name not in self._store.leased:
+            raise Conflict(f"the lease of {self._name} was lost")
+
+
+Row = dict[str, Any]
+Table = dict[tuple[str, str], Row]
+
+
+class InMemoryEventStore:
+    """See ``EventStore``. It stores the very rows that the tables hold."""
+
+    def __init__(self) -> None:
+        """Start empty."""
+        self.interaction_rows: dict[EventSpace, Table] = {}
+        self.observation_rows: dict[EventSpace, Table] = {}
+
+    async def add_interaction(
+        self, space: EventSpace, bucket: int, interaction: Interaction
+    ) -> Interaction:
+        """See ``EventStore``."""
+        row = interaction_row(space, bucket, interaction)
+        table = self.interaction_rows.setdefault(space, {})
+        return row_interaction(table.setdefault((row["PartitionKey"], row["RowKey"]), row))
+
+    async def add_observation(
+        self, space: EventSpace, bucket: int, observation: Observation
+    ) -> None:
+        """See ``EventStore``."""
+        row = observation_row(space, bucket, observation)
+        table = self.observation_rows.setdefault(space, {})
+        table.setdefault((row["PartitionKey"], row["RowKey"]), row)
+
+    async def interactions(
+        self, space: EventSpace, start: int, end: int
+    ) -> Sequence[tuple[int, Interaction]]:
+        """See ``EventStore``."""
+        rows = _between(self.interaction_rows.get(space, {}), start, end)
+        return [(row_bucket(row), row_interaction(row)) for row in rows]
+
+    async def ranked_events(self, space: EventSpace, start: int, end: int) -> Sequence[RankedEvent]:
+        """See ``EventStore``."""
+        return [
+            RankedEvent(interaction.event_id, interaction.time, bucket)
+            for bucket, interaction in await self.interactions(space, start, end)
+        ]
+
+    async def observations(self, space: EventSpace, start: int, end: int) -> Sequence[Observation]:
+        """See ``EventStore``."""
+        rows = _between(self.observation_rows.get(space, {}), start, end)
+        return [row_observation(row) for row in rows]
+
+    async def prepare(self, space: EventSpace, day: datetime) -> None:
+        """See ``EventStore``."""
+
+    async def drop_before(self, space: EventSpace, day: datetime) -> int:
+        """See ``EventStore``."""
+        first = day.astimezone(UTC).replace(hour=0, minute=0, second=0, microsecond=0).timestamp()
+        days = set()
+        for table in (
+            self.interaction_rows.get(space, {}),
+            self.observation_rows.get(space, {}),
+        ):
+            for key, row in list(table.items()):
+                if row_bucket(row) < first:
+                    days.add((id(table), row_bucket(row) // 86400))
+                    del table[key]
+        return len(days)
+
+
+def _between(table: Table, start: int, end: int) -> list[Row]:
+    rows = [row for row in table.values() if start <= row_bucket(row) < end]
+    return sorted(rows, key=lambda row: (row_bucket(row), row["PartitionKey"], row["RowKey"]))
