@@ -1,0 +1,261 @@
+"""Learning settings: the Vowpal Wabbit arguments that we understand, and the refusal of all others.
+
+Nothing is skipped in silence. An argument either does what it does in VW 9.11, or is harmless to
+learning (output and input format of VW's own program) and dropped, or is refused by its name.
+"""
+
+import math
+import re
+import shlex
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+MAX_LENGTH = 1024
+"""Characters, as in the retired service."""
+
+MAX_BITS = 24
+MAX_ORDER = 4
+"""Namespaces in one interaction; higher orders explode."""
+
+MAX_INTERACTIONS = 64
+
+
+class ArgumentsError(ValueError):
+    """A learning setting cannot be used.
+
+    Attributes:
+        argument: Its name, such as ``--bag``.
+    """
+
+    def __init__(self, argument: str, message: str) -> None:
+        """Complain about ``argument``."""
+        super().__init__(message)
+        self.argument = argument
+
+
+class UnsupportedArgument(ArgumentsError):
+    """Vowpal Wabbit may know the argument; this learner does not."""
+
+
+class InvalidArgument(ArgumentsError):
+    """The argument is known, its value is not usable."""
+
+
+@dataclass(frozen=True, slots=True)
+class LearningSettings:
+    """Parsed arguments. Defaults and meanings are Vowpal Wabbit's.
+
+    Attributes:
+        arguments: The text that was parsed.
+        bits: Weights are ``2 ** bits`` (``-b``).
+        learning_rate: ``-l``; VW's default is 0.5, or 10 without adaptive and normalised updates.
+        power_t: Exponent of the learning rate's decay.
+        initial_t: Where the decay's clock starts.
+        adaptive: Per-feature rates from the sum of squared gradients.
+        normalized: Updates independent of the features' scales.
+        invariant: Updates safe under large importance weights.
+        epsilon: Share of decisions spent exploring.
+        first_only: Give the whole greedy share to the first of tied actions.
+        clip_p: Smallest probability used in an importance weight.
+        constant: Whether every action has a constant feature.
+        interactions: Namespaces to combine; each byte is the first of a name, ``:`` any.
+    """
+
+    arguments: str
+    bits: int = 18
+    learning_rate: float = 0.5
+    power_t: float = 0.5
+    initial_t: float = 0.0
+    adaptive: bool = True
+    normalized: bool = True
+    invariant: bool = True
+    epsilon: float = 0.05
+    first_only: bool = False
+    clip_p: float = 0.0
+    constant: bool = True
+    interactions: tuple[bytes, ...] = ()
+
+
+_SHORT = {"-q": "--quadratic", "-b": "--bit_precision", "-l": "--learning_rate", "-p": "-p"}
+_SWITCHES = frozenset(
+    {"--cb_explore_adf", "--first_only", "--noconstant", "--sgd", "--adaptive", "--normalized",
+     "--invariant"}
+)  # fmt: skip
+_NUMBERS = {
+    "--bit_precision": (1, MAX_BITS),
+    "--learning_rate": (0.0, 1e6),
+    "--power_t": (0.0, 10.0),
+    "--initial_t": (0.0, 1e12),
+    "--epsilon": (0.0, 1.0),
+    "--clip_p": (0.0, 1.0),
+}
+_LISTS = {"--quadratic": 2, "--cubic": 3, "--interactions": None}
+_DROPPED = frozenset(
+    {"--dsjson", "--json", "--quiet", "--save_resume", "--preserve_performance_counters"}
+)
+_DROPPED_WITH_VALUE = frozenset({"--id"})
+_FILES = frozenset(
+    {"-d", "--data", "-i", "--initial_regressor", "-f", "--final_regressor", "-p", "--predictions",
+     "-r", "--raw_predictions", "--cache_file", "--readable_model", "--invert_hash", "--daemon",
+     "--feature_mask", "--dictionary"}
+)  # fmt: skip
+_EXPLORATIONS = frozenset(
+    {"--softmax", "--bag", "--cover", "--squarecb", "--regcb", "--regcbopt", "--rnd",
+     "--synthcover", "--first"}
+)  # fmt: skip
+
+
+def parse(arguments: str) -> LearningSettings:
+    """Return the settings that a Vowpal Wabbit argument text asks for.
+
+    Raises:
+        UnsupportedArgument: It names something that this learner does not do.
+        InvalidArgument: A value is missing, is not a number, or is out of range.
+    """
+    given: dict[str, str] = {}
+    interactions: list[bytes] = []
+    for name, value in _options(arguments):
+        if name in _LISTS:
+            interactions.append(_interaction(name, value))
+        elif given.setdefault(name, value) != value:
+            raise InvalidArgument(name, f"{name} is given twice with different values")
+    if "--cb_explore_adf" not in given:
+        raise InvalidArgument("--cb_explore_adf", "the arguments must contain --cb_explore_adf")
+    if given.get("--cb_type", "mtr") != "mtr":
+        raise UnsupportedArgument(
+            "--cb_type", f"--cb_type {given['--cb_type'][:20]} is not supported yet; use mtr"
+        )
+    if len(interactions) > MAX_INTERACTIONS:
+        raise InvalidArgument(
+            "--interactions", f"at most {MAX_INTERACTIONS} interactions are allowed"
+        )
+    return _settings(arguments, given, tuple(interactions))
+
+
+def explicit_epsilon(arguments: str) -> float | None:
+    """Return the ``--epsilon`` that the text itself sets, if it does."""
+    value = dict(_options(arguments)).get("--epsilon")
+    return None if value is None else _number("--epsilon", value)
+
+
+def with_epsilon(arguments: str, epsilon: float) -> str:
+    """Return the text with its ``--epsilon`` set, everything else unchanged."""
+    pattern = r"(?<!\S)--epsilon(?:=|\s+)(\S+)"
+    if re.search(pattern, arguments):
+        return re.sub(pattern, f"--epsilon {epsilon!r}", arguments)
+    return f"{arguments} --epsilon {epsilon!r}"
+
+
+def _settings(
+    text: str, given: dict[str, str], interactions: tuple[bytes, ...]
+) -> LearningSettings:
+    numbers = {name: _number(name, given[name]) for name in _NUMBERS if name in given}
+    chosen = {"--sgd", "--adaptive", "--normalized", "--invariant"} & given.keys()
+    adaptive = not chosen or "--adaptive" in chosen
+    normalized = not chosen or "--normalized" in chosen
+    # gd.cc: rate 10 and a clock that starts at 1 unless the updates rescale themselves
+    default_rate = 0.5 if adaptive and normalized else 10.0
+    default_t = 0.0 if adaptive or normalized else 1.0
+    return LearningSettings(
+        arguments=text,
+        bits=int(numbers.get("--bit_precision", 18)),
+        learning_rate=numbers.get("--learning_rate", default_rate),
+        power_t=numbers.get("--power_t", 0.5),
+        initial_t=numbers.get("--initial_t", default_t),
+        adaptive=adaptive,
+        normalized=normalized,
+        invariant=not chosen or "--invariant" in chosen,
+        epsilon=numbers.get("--epsilon", 0.05),
+        first_only="--first_only" in given,
+        clip_p=numbers.get("--clip_p", 0.0),
+        constant="--noconstant" not in given,
+        interactions=interactions,
+    )
+
+
+def _options(text: str) -> Iterator[tuple[str, str]]:
+    """Yield long names and values; the value of a switch is empty."""
+    if len(text) > MAX_LENGTH:
+        raise InvalidArgument("arguments", f"at most {MAX_LENGTH} characters are allowed")
+    try:
+        words = shlex.split(text)
+    except ValueError as exc:
+        raise InvalidArgument("arguments", f"the text cannot be read: {exc}") from exc
+    queue = iter(words)
+    for word in queue:
+        name, value = _split(word)
+        if name in _DROPPED:
+            continue
+        if name in _SWITCHES:
+            if value is not None:
+                raise InvalidArgument(name, f"{name} takes no value")
+            yield name, ""
+            continue
+        if name not in _NUMBERS and name not in _LISTS and name not in {"--cb_type", "--id"}:
+            raise _refusal(name)
+        if value is None:
+            value = next(queue, None)
+        if value is None or not value:
+            raise InvalidArgument(name, f"{name} needs a value")
+        if name not in _DROPPED_WITH_VALUE:
+            yield name, value
+
+
+def _split(word: str) -> tuple[str, str | None]:
+    """Return the long name and the value glued to it, as in ``--epsilon=0.1`` or ``-q::``."""
+    if word.startswith("--"):
+        name, equals, value = word.partition("=")
+        return name, value if equals else None
+    short = word[:2]
+    if short in _SHORT:
+        return _SHORT[short], word[2:].removeprefix("=") or None
+    return word, None
+
+
+def _refusal(name: str) -> ArgumentsError:
+    shown = name[:40]
+    if not name.startswith("-"):
+        return InvalidArgument(shown, f"{shown!r} is not an argument")
+    if name in _FILES:
+        return UnsupportedArgument(
+            shown, f"{shown} is refused: input, output and files are not settings"
+        )
+    if name in _EXPLORATIONS:
+        return UnsupportedArgument(
+            shown, f"{shown} is not supported yet; the exploration available is --epsilon"
+        )
+    return UnsupportedArgument(shown, f"{shown} is not supported; {_nearest(name)}")
+
+
+def _nearest(name: str) -> str:
+    import difflib  # rare path, not worth its import at start
+
+    known = sorted({*_NUMBERS, *_LISTS, *_SWITCHES, "--cb_type"})
+    close = difflib.get_close_matches(name, known, n=1, cutoff=0.0)
+    return f"the nearest supported argument is {close[0]}"
+
+
+def _number(name: str, value: str) -> float:
+    try:
+        number = float(value)
+    except ValueError:
+        raise InvalidArgument(name, f"{name} needs a number") from None
+    low, high = _NUMBERS[name]
+    if not math.isfinite(number) or not low <= number <= high:
+        raise InvalidArgument(name, f"{name} must be between {low:g} and {high:g}")
+    if name == "--bit_precision" and number != int(number):
+        raise InvalidArgument(name, f"{name} must be a whole number")
+    return number
+
+
+def _interaction(name: str, value: str) -> bytes:
+    try:
+        namespaces = value.encode("ascii")
+    except UnicodeEncodeError:
+        raise InvalidArgument(name, f"{name} takes ASCII letters of namespaces") from None
+    expected = _LISTS[name]
+    if expected is not None and len(namespaces) != expected:
+        raise InvalidArgument(name, f"{name} takes {expected} namespaces")
+    if not 2 <= len(namespaces) <= MAX_ORDER:
+        raise InvalidArgument(name, f"{name} takes 2 to {MAX_ORDER} namespaces")
+    return namespaces

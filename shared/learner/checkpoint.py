@@ -1,0 +1,120 @@
+"""A learner as bytes: everything needed to go on learning, to the bit.
+
+Layout: magic; length of a JSON header (``uint32``, little endian as all numbers); the header;
+number of used slots; their indices (``uint32``) and W, G, N (``float32`` each); SHA-256 of all
+of that. The same learner always gives the same bytes.
+"""
+
+import hashlib
+import struct
+
+import msgspec
+import numpy as np
+
+from shared.learner.arguments import ArgumentsError, parse
+from shared.learner.cost_estimates import MultiTaskRegression
+from shared.learner.learner import Learner
+
+MAGIC = b"OPMODEL1"
+_MAX_HEADER = 64 * 1024
+_DIGEST = hashlib.sha256().digest_size
+
+
+class CheckpointError(ValueError):
+    """The bytes are not a whole, undamaged checkpoint."""
+
+
+class _Header(msgspec.Struct, forbid_unknown_fields=True):
+    arguments: str
+    learned: int
+    skipped: int
+    events: int
+    actions: int
+    norm: float
+    total_weight: float
+    time: float
+    lowest: float
+    highest: float
+
+
+def dumps(learner: Learner) -> bytes:
+    """Return a learner's bytes."""
+    regressor = learner.regressor
+    used = regressor.weights != 0
+    used |= regressor.gradients != 0
+    used |= regressor.scales != 0
+    slots = np.flatnonzero(used)
+    header = msgspec.json.encode(
+        _Header(
+            learner.settings.arguments,
+            learner.learned,
+            learner.skipped,
+            learner.estimate.events,
+            learner.estimate.actions,
+            regressor.norm,
+            regressor.total_weight,
+            regressor.time,
+            regressor.lowest,
+            regressor.highest,
+        )
+    )
+    parts = [
+        MAGIC,
+        struct.pack("<I", len(header)),
+        header,
+        struct.pack("<I", len(slots)),
+        slots.astype("<u4").tobytes(),
+    ]
+    for array in (regressor.weights, regressor.gradients, regressor.scales):
+        parts.append(array[slots].astype("<f4").tobytes())
+    body = b"".join(parts)
+    return body + hashlib.sha256(body).digest()
+
+
+def loads(data: bytes) -> Learner:
+    """Return the learner of the bytes.
+
+    Raises:
+        CheckpointError: They are damaged, cut short or of another kind. Nothing larger than the
+            data and the weights of the stated size (at most 2^24) is allocated.
+    """
+    body, digest = data[:-_DIGEST], data[-_DIGEST:]
+    if not data.startswith(MAGIC):
+        raise CheckpointError("not a model of ours")
+    if hashlib.sha256(body).digest() != digest:
+        raise CheckpointError("the model is damaged: its checksum differs")
+    try:
+        return _loads(body)
+    except (struct.error, msgspec.DecodeError, ArgumentsError) as exc:
+        raise CheckpointError(f"the model cannot be read: {exc}") from exc
+
+
+def _loads(body: bytes) -> Learner:
+    position = len(MAGIC) + 4
+    (length,) = struct.unpack_from("<I", body, len(MAGIC))
+    if length > _MAX_HEADER:
+        raise CheckpointError("the model's header is too long")
+    header = msgspec.json.decode(body[position : position + length], type=_Header)
+    position += length
+    (count,) = struct.unpack_from("<I", body, position)
+    position += 4
+    if len(body) != position + 16 * count:
+        raise CheckpointError("the model's length differs from what it states")
+    slots = np.frombuffer(body, "<u4", count, position)
+    learner = Learner(parse(header.arguments))
+    regressor = learner.regressor
+    if count and (
+        int(slots[-1]) >= len(regressor.weights) or (np.diff(slots.astype(np.int64)) <= 0).any()
+    ):
+        raise CheckpointError("the model's slots are out of order or out of range")
+    for index, array in enumerate((regressor.weights, regressor.gradients, regressor.scales)):
+        found = np.frombuffer(body, "<f4", count, position + 4 * count * (index + 1))
+        if not np.isfinite(found).all():
+            raise CheckpointError("the model holds numbers that are not finite")
+        array[slots] = found
+    learner.learned, learner.skipped = header.learned, header.skipped
+    learner.estimate = MultiTaskRegression(header.events, header.actions)
+    regressor.norm, regressor.total_weight = header.norm, header.total_weight
+    regressor.time = header.time
+    regressor.lowest, regressor.highest = header.lowest, header.highest
+    return learner
