@@ -1,0 +1,130 @@
+"""The same log, learned by Vowpal Wabbit 9.11.9 and by us, gives the same scores."""
+
+import itertools
+import math
+
+import pytest
+
+from shared.learner.arguments import parse
+from shared.learner.checkpoint import dumps
+from shared.learner.learner import Example, Learner
+from tests.learner.logs import decisions, logged, text
+
+vowpalwabbit = pytest.importorskip("vowpalwabbit", reason="the oracle is not installed")
+
+TOLERANCE = 1e-5
+DEFAULT = "--cb_explore_adf --epsilon 0.2 --power_t 0 -l 0.001 --cb_type mtr -q ::"
+SETTINGS = {
+    "the retired service's default": (DEFAULT, 10_000),
+    "VW's adaptive default": ("--cb_explore_adf --epsilon 0.2 --cb_type mtr -q ::", 10_000),
+    "many collisions": (DEFAULT.replace("0.001", "0.1") + " -b 10", 2_000),
+    "many collisions, adaptive": ("--cb_explore_adf -q :: -b 10", 2_000),
+    "plain gradient descent": ("--cb_explore_adf --sgd -l 0.05 --quadratic Fj", 3_000),
+    "plain gradient descent, decaying": ("--cb_explore_adf --sgd --power_t 0.3 -l 0.1", 3_000),
+    "invariant only": ("--cb_explore_adf --invariant -l 0.05 -q Fj -q FU", 3_000),
+    "adaptive and invariant": ("--cb_explore_adf --adaptive --invariant -l 0.05 -q Fj", 2_000),
+    "another decay": ("--cb_explore_adf --power_t 0.3 -q ::", 3_000),
+    "no constant": ("--cb_explore_adf --noconstant -q :j", 3_000),
+    "first of ties only": ("--cb_explore_adf --epsilon 0.3 --first_only -q Fj", 3_000),
+    "cubic": ("--cb_explore_adf --cubic FFj -q :: -b 20", 2_000),
+    "interactions of three wildcards": ("--cb_explore_adf --interactions ::: -b 22", 300),
+    "four namespaces and a repeated one": (
+        "--cb_explore_adf --interactions FUij --interactions jFj -q jj",
+        1_000,
+    ),
+    "clipped probabilities": ("--cb_explore_adf --clip_p 0.2 -q Fj", 2_000),
+}
+
+
+def read_predictions(path):
+    """Return one map of action to number for each decision of a VW prediction file."""
+    return [
+        {int(a): float(v) for a, v in (pair.split(":") for pair in line.split(","))}
+        for line in path.read_text().split("\n")
+        if line
+    ]
+
+
+@pytest.fixture(scope="module", params=SETTINGS)
+def learned(request, tmp_path_factory):
+    """Both learners after the same log, and 500 contexts that neither has seen."""
+    arguments, count = SETTINGS[request.param]
+    folder = tmp_path_factory.mktemp("parity")
+    log, held_out = folder / "log.dsjson", folder / "held_out.dsjson"
+    events = list(logged(count, seed=7))
+    log.write_bytes(b"".join(text(event) + b"\n" for event in events))
+    held_out.write_bytes(b"".join(text(event) + b"\n" for event in logged(500, seed=8)))
+    model = folder / "oracle.model"
+    run(f"{arguments} --dsjson -d {log} -f {model}")
+    run(f"-i {model} --dsjson -t -d {held_out} -p {folder / 'pmf'}")
+    plain = arguments.replace("--cb_explore_adf", "--cb_adf --rank_all").replace("--first_only", "")
+    for name in ("--epsilon 0.2", "--epsilon 0.3"):
+        plain = plain.replace(name, "")
+    costs_model = folder / "costs.model"
+    run(f"{plain} --dsjson -d {log} -f {costs_model}")
+    run(f"-i {costs_model} --dsjson -t -d {held_out} -p {folder / 'costs'}")
+    ours = Learner(parse(arguments))
+    ours.learn_many(
+        Example(text(e["c"]), e["_labelIndex"], e["_label_cost"], e["_label_probability"])
+        for e in events
+    )
+    policy = ours.policy()
+    return (
+        ours,
+        [policy.decide_json(text(decision)) for decision in decisions(500, seed=8)],
+        read_predictions(folder / "costs"),
+        read_predictions(folder / "pmf"),
+    )
+
+
+def run(arguments):
+    vowpalwabbit.Workspace(f"{arguments} --quiet --no_stdin").finish()
+
+
+def test_held_out_costs_are_vowpal_wabbits(learned):
+    ours, decisions_, costs, _ = learned
+
+    assert ours.skipped == 0
+    assert len(costs) == len(decisions_) == 500
+    worst = max(
+        abs(decision.costs[action] - cost) / max(1.0, abs(cost))
+        for decision, expected in zip(decisions_, costs, strict=True)
+        for action, cost in expected.items()
+    )
+    assert worst <= TOLERANCE
+    spread = [cost for expected in costs for cost in expected.values()]
+    assert max(spread) - min(spread) > 1e-3, "the log must teach something"
+
+
+def test_held_out_probabilities_are_vowpal_wabbits(learned):
+    _, decisions_, costs, pmfs = learned
+
+    flipped = 0
+    for decision, expected, cost in zip(decisions_, pmfs, costs, strict=True):
+        same = all(
+            math.isclose(decision.probabilities[action], probability, abs_tol=TOLERANCE)
+            for action, probability in expected.items()
+        )
+        # A gap of costs at the edge of the tie tolerance may round to either side.
+        flipped += not same
+        assert same or near_tie(cost.values())
+    assert flipped <= 3
+
+
+def near_tie(costs):
+    best, second = sorted(costs)[:2]
+    return second - best <= 2e-4 * (abs(best) + abs(second)) + 1e-6
+
+
+def test_cutting_the_log_differently_gives_the_same_bytes():
+    arguments = parse("--cb_explore_adf -q :: -b 12")
+    examples = [
+        Example(text(e["c"]), e["_labelIndex"], e["_label_cost"], e["_label_probability"])
+        for e in logged(300, seed=3)
+    ]
+    whole, parts = Learner(arguments), Learner(arguments)
+    whole.learn_many(examples)
+    for low, high in itertools.pairwise([0, 1, 50, 299, 300]):
+        parts.learn_many(examples[low:high])
+
+    assert dumps(whole) == dumps(parts)
