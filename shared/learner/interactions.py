@@ -101,11 +101,10 @@ def expand(interactions: Iterable[bytes], present: Sequence[int]) -> Iterator[tu
     found: list[tuple[int, ...]] = []
     wild = False
     for pattern in interactions:
-        wild |= WILDCARD in pattern
-        fillings = itertools.combinations_with_replacement(present, pattern.count(WILDCARD))
-        for filling in fillings:
-            rest = iter(filling)
-            found.append(tuple(next(rest) if byte == WILDCARD else byte for byte in pattern))
+        wilds = pattern.count(WILDCARD)
+        wild |= wilds > 0
+        for filling in itertools.combinations_with_replacement(present, wilds):
+            found.append(_fill(pattern, filling))
     if wild:
         found.sort(key=lambda namespaces: (len(namespaces), namespaces))
     seen = set()
@@ -115,6 +114,19 @@ def expand(interactions: Iterable[bytes], present: Sequence[int]) -> Iterator[tu
             seen.add(ordered)
             repeats = 1 < len(set(namespaces)) < len(namespaces)
             yield ordered if repeats else namespaces
+
+
+def _fill(pattern: bytes, filling: tuple[int, ...]) -> tuple[int, ...]:
+    """Return a pattern with its wildcards filled, in the order in which VW 9.11 hashes it.
+
+    With one wildcard, or two namespaces, that is the order of the pattern. Otherwise the fixed
+    namespaces come last, and three or more wildcards are taken backwards (found by experiment).
+    """
+    if len(filling) < 2 or len(pattern) == 2:
+        rest = iter(filling)
+        return tuple(next(rest) if byte == WILDCARD else byte for byte in pattern)
+    fixed = sorted(byte for byte in pattern if byte != WILDCARD)
+    return (*(filling if len(filling) == 2 else reversed(filling)), *fixed)
 
 
 def _columns(

@@ -13,7 +13,11 @@ def catalogue(size: int, seed: int) -> list[dict]:
     items = []
     for index in range(size):
         features = [
-            {"topic": rng.choice(TOPICS), "fresh": rng.random() < 0.5, "price": round(rng.random(), 3)},
+            {
+                "topic": rng.choice(TOPICS),
+                "fresh": rng.random() < 0.5,
+                "price": round(rng.random(), 3),
+            },
             {"media": {"length": rng.choice(["short", "long"]), "size": rng.randrange(4)}},
         ]
         if index % 3 == 0:

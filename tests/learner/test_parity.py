@@ -28,6 +28,7 @@ SETTINGS = {
     "first of ties only": ("--cb_explore_adf --epsilon 0.3 --first_only -q Fj", 3_000),
     "cubic": ("--cb_explore_adf --cubic FFj -q :: -b 20", 2_000),
     "interactions of three wildcards": ("--cb_explore_adf --interactions ::: -b 22", 300),
+    "one fixed namespace between wildcards": ("--cb_explore_adf --interactions :F: -b 22", 500),
     "four namespaces and a repeated one": (
         "--cb_explore_adf --interactions FUij --interactions jFj -q jj",
         1_000,
