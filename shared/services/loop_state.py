@@ -108,7 +108,7 @@ class LoopState:
     published: ModelInfo | None = None
     published_at: datetime | None = None
     replay: Replay | None = None
-    counters: Counters = Counters()  # noqa: RUF009 (frozen)
+    counters: Counters = Counters()
     last_read: LastRead | None = None
     last_training: datetime | None = None
     history: tuple[str, ...] = ()
@@ -205,7 +205,7 @@ class Loops:
         blobs: BlobStore,
         clock: Clock,
         new_name: Callable[[], str],
-        defaults: LoopDefaults = LoopDefaults(),  # noqa: B008 (frozen)
+        defaults: LoopDefaults = LoopDefaults(),
     ) -> None:
         """Work on ``blobs``; ``new_name`` makes a new loop's internal name."""
         self._blobs = blobs

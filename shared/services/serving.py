@@ -9,8 +9,8 @@ from shared.learner.checkpoint import CheckpointError, loads
 from shared.learner.policy import Policy
 from shared.services.loop_settings import LoopSettings
 from shared.services.loop_state import (
-    LoopState,
     Loops,
+    LoopState,
     decode_settings,
     decode_state,
     model_name,

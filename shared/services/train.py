@@ -22,8 +22,8 @@ from shared.services.loop_state import (
     RETRAIN_FROM,
     Counters,
     LastRead,
-    LoopState,
     Loops,
+    LoopState,
     ModelInfo,
     Replay,
     effective_arguments,
@@ -92,7 +92,7 @@ class TrainService:
         events: EventStore,
         clock: Clock,
         writing: Writing,
-        training: Training = Training(),  # noqa: B008 (frozen)
+        training: Training = Training(),
     ) -> None:
         """Read ``events``, keep everything else in ``blobs``."""
         self.loop = loop

@@ -1,0 +1,99 @@
+"""Every error that the API answers with: codes, statuses and the body that clients parse."""
+
+from dataclasses import dataclass
+from enum import Enum
+
+import msgspec
+
+
+@dataclass(frozen=True, slots=True)
+class _Code:
+    text: str
+    status: int
+    about: str
+
+
+class ErrorCode(Enum):
+    """Codes of the retired service, with their HTTP status; the last group is our own."""
+
+    BAD_REQUEST = _Code("BadRequest", 400, "The request cannot be read at all.")
+    INVALID_RANK_REQUEST = _Code("InvalidRankRequest", 400, "A field of a Rank call is wrong.")
+    INVALID_REWARD_REQUEST = _Code(
+        "InvalidRewardRequest", 400, "A field of a Reward call is wrong."
+    )
+    INVALID_EVENT_ID = _Code("InvalidEventIdToActivate", 400, "The event id in the path is wrong.")
+    INVALID_SERVICE_CONFIGURATION = _Code(
+        "InvalidServiceConfiguration", 400, "A field of the service configuration is wrong."
+    )
+    INVALID_LEARNING_MODE = _Code(
+        "InvalidLearningModeServiceConfiguration",
+        400,
+        "The learning mode and reward settings cannot change in one call.",
+    )
+    INVALID_POLICY_CONTRACT = _Code(
+        "InvalidPolicyContract", 400, "A policy has no usable name or arguments."
+    )
+    INVALID_POLICY_CONFIGURATION = _Code(
+        "InvalidPolicyConfiguration", 400, "An argument of a policy cannot be used."
+    )
+    PAYLOAD_SIZE_EXCEEDED = _Code("PayloadSizeExceeded", 400, "The request is too large.")
+    RESOURCE_NOT_FOUND = _Code("ResourceNotFound", 404, "There is nothing at this path.")
+    UNAUTHORIZED = _Code("401", 401, "The key is missing or wrong.")
+    METHOD_NOT_ALLOWED = _Code("MethodNotAllowed", 405, "The path exists for other methods.")
+    INTERNAL_SERVER_ERROR = _Code("InternalServerError", 500, "A fault of the service itself.")
+    STORAGE_UNAVAILABLE = _Code(
+        "StorageUnavailable", 503, "Nothing was stored; the call can be repeated."
+    )
+
+    @property
+    def text(self) -> str:
+        """The code as clients see it."""
+        return self.value.text
+
+    @property
+    def status(self) -> int:
+        """The HTTP status that goes with it."""
+        return self.value.status
+
+
+class ContractError(Exception):
+    """A request is refused.
+
+    Attributes:
+        code: Says which error it is.
+        message: For the developer who reads it; never holds feature values or secrets.
+        target: The field at fault, such as ``actions[2].id``.
+        allowed: Methods for the ``Allow`` header of a 405.
+    """
+
+    def __init__(
+        self, code: ErrorCode, message: str, target: str | None = None, allowed: str | None = None
+    ) -> None:
+        """Refuse a request."""
+        super().__init__(message)
+        self.code = code
+        self.message = message
+        self.target = target
+        self.allowed = allowed
+
+
+def render_error(
+    error: ContractError, *, code_header: bool = False
+) -> tuple[int, dict[str, str], bytes]:
+    """Return status, extra headers and body of an error's answer.
+
+    Args:
+        error: What is wrong.
+        code_header: Repeat the code in a header, as version 2022-09-01-preview does.
+    """
+    body = {"code": error.code.text, "message": error.message}
+    if error.target is not None:
+        body["target"] = error.target
+    headers = {}
+    if code_header:
+        headers["x-ms-error-code"] = error.code.text
+    if error.allowed is not None:
+        headers["Allow"] = error.allowed
+    if error.code is ErrorCode.STORAGE_UNAVAILABLE:
+        headers["Retry-After"] = "2"
+    return error.code.status, headers, msgspec.json.encode({"error": body})

@@ -1,0 +1,29 @@
+"""Event ids in paths: taken from the raw URL and decoded once."""
+
+from urllib.parse import unquote, urlsplit
+
+from shared.contract.errors import ContractError, ErrorCode
+from shared.contract.fields import check_id, refuser
+
+_refuse = refuser(ErrorCode.INVALID_EVENT_ID)
+
+
+def event_id_from_url(url: str) -> str:
+    """Return the event id of a raw, percent-encoded URL.
+
+    Clients encode whatever the id contains, slashes too, so a path that was decoded before it
+    was split cannot be used.
+
+    Raises:
+        ContractError: The id is empty, too long, or not UTF-8.
+    """
+    segments = urlsplit(url).path.split("/")
+    try:
+        raw = segments[[segment.lower() for segment in segments].index("events") + 1]
+        return check_id(unquote(raw, errors="strict"), "eventId", _refuse)
+    except UnicodeDecodeError as exc:
+        raise _refuse("eventId", "eventId is not UTF-8 after percent-decoding.") from exc
+    except (ValueError, IndexError) as exc:
+        raise ContractError(
+            ErrorCode.RESOURCE_NOT_FOUND, "There is no event id in the path.", "path"
+        ) from exc

@@ -1,0 +1,62 @@
+"""Learning settings (the retired service's "policy") on the wire."""
+
+from dataclasses import replace
+from datetime import datetime
+from typing import Any
+
+import msgspec
+
+from shared.contract.errors import ErrorCode
+from shared.contract.fields import check_id, decode, kind, named, parse_object, refuser
+from shared.learner.arguments import MAX_LENGTH, ArgumentsError, explicit_epsilon, parse
+from shared.services.loop_settings import DEFAULT_ARGUMENTS, LoopSettings
+
+_malformed = refuser(ErrorCode.INVALID_POLICY_CONTRACT)
+_unusable = refuser(ErrorCode.INVALID_POLICY_CONFIGURATION)
+
+
+def parse_policy(body: bytes, current: LoopSettings, now: datetime) -> LoopSettings:
+    """Return the settings after a PUT of a policy.
+
+    An ``--epsilon`` in the arguments becomes the exploration; without one it stays as it is.
+
+    Raises:
+        ContractError: Name or arguments are missing, or an argument cannot be used.
+    """
+    members: dict[str, Any] = {
+        name: decode(raw, name, _malformed)
+        for name, raw in named(parse_object(body), ("name", "arguments")).items()
+    }
+    for name in ("name", "arguments"):
+        if members.get(name) is None:
+            raise _malformed(name, f"{name} is required.")
+    check_id(members["name"], "name", _malformed)
+    arguments = members["arguments"]
+    if type(arguments) is not str:
+        raise _malformed("arguments", f"arguments must be a string, not {kind(arguments)}.")
+    if len(arguments) > MAX_LENGTH:
+        raise _malformed("arguments", f"arguments must have at most {MAX_LENGTH} characters.")
+    if "--cb_explore_adf" not in arguments:
+        raise _unusable("arguments", "The learning policy must contain --cb_explore_adf or --cats.")
+    try:
+        parse(arguments)
+        epsilon = explicit_epsilon(arguments)
+    except ArgumentsError as exc:
+        raise _unusable("arguments", f"{str(exc)[:1].upper()}{str(exc)[1:]}.") from exc
+    exploration = current.exploration if epsilon is None else epsilon
+    return replace(current, arguments=arguments, exploration=exploration, last_edit=now)
+
+
+def reset_policy(current: LoopSettings, now: datetime) -> LoopSettings:
+    """Return the settings with the default policy."""
+    return replace(
+        current,
+        arguments=DEFAULT_ARGUMENTS,
+        exploration=explicit_epsilon(DEFAULT_ARGUMENTS) or 0.0,
+        last_edit=now,
+    )
+
+
+def render_policy(settings: LoopSettings) -> bytes:
+    """Return the body of the answer; the name is the loop's own, not the one that was sent."""
+    return msgspec.json.encode({"name": settings.policy_name, "arguments": settings.arguments})

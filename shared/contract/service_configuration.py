@@ -1,0 +1,235 @@
+"""The service configuration on the wire: a PUT sets the required fields and merges the rest."""
+
+import math
+from collections.abc import Callable
+from dataclasses import replace
+from datetime import datetime, timedelta
+from typing import Any
+
+import msgspec
+
+from shared.contract.durations import parse_date, parse_duration, render_date, render_duration
+from shared.contract.errors import ContractError, ErrorCode
+from shared.contract.fields import check_number, decode, kind, named, parse_object, refuser
+from shared.contract.versions import ApiVersion
+from shared.events.rewards import Aggregation, RewardSettings
+from shared.learner.arguments import with_epsilon
+from shared.services.loop_settings import AutoOptimization, LearningMode, LogMirror, LoopSettings
+
+INT32 = 2**31 - 1
+WAIT = (timedelta(seconds=1), timedelta(days=60))
+"""Limits of the reward wait time; the retired service stopped at 2 days."""
+EXPORT = (timedelta(seconds=1), timedelta(days=7))
+
+_refuse = refuser(ErrorCode.INVALID_SERVICE_CONFIGURATION)
+_REQUIRED = (
+    "rewardWaitTime",
+    "defaultReward",
+    "rewardAggregation",
+    "explorationPercentage",
+    "modelExportFrequency",
+    "logRetentionDays",
+)
+_OPTIONAL = (
+    "logMirrorEnabled",
+    "logMirrorSasUri",
+    "learningMode",
+    "isAutoOptimizationEnabled",
+    "autoOptimizationFrequency",
+    "autoOptimizationStartDate",
+    "modelRetrainDays",
+    "isInferenceExplainabilityEnabled",
+)
+
+
+def parse_service_configuration(
+    body: bytes, current: LoopSettings, version: ApiVersion, now: datetime
+) -> LoopSettings:
+    """Return the settings after a PUT.
+
+    Raises:
+        ContractError: A field is missing or wrong.
+    """
+    members = {
+        name: decode(raw, name, _refuse)
+        for name, raw in named(parse_object(body), _REQUIRED + _OPTIONAL).items()
+    }
+    required = _REQUIRED
+    if version is ApiVersion.V2022_09_01_PREVIEW:
+        required = (*_REQUIRED, "modelRetrainDays")
+    for name in required:
+        if members.get(name) is None:
+            raise _refuse(name, f"{name} is required.")
+    rewards = _rewards(members)
+    _check_mode(members, current, rewards)
+    exploration = check_number(
+        members["explorationPercentage"], 0, 1, "explorationPercentage", _refuse
+    )
+    arguments = current.arguments
+    if exploration != current.exploration:
+        arguments = with_epsilon(arguments, exploration)
+    return replace(
+        current,
+        last_edit=now,
+        arguments=arguments,
+        exploration=exploration,
+        rewards=rewards,
+        model_export_frequency=_duration(members, "modelExportFrequency", EXPORT),
+        log_retention_days=_retention(members["logRetentionDays"], rewards.wait),
+        auto_optimization=_auto_optimization(members, current.auto_optimization),
+        log_mirror=_log_mirror(members, current.log_mirror),
+        model_retrain_days=_whole(members, "modelRetrainDays", current.model_retrain_days),
+        explain_inference=_boolean(
+            members, "isInferenceExplainabilityEnabled", current.explain_inference
+        ),
+    )
+
+
+def render_service_configuration(settings: LoopSettings, version: ApiVersion) -> bytes:
+    """Return the body of the answer to GET and PUT, with the fields that the version has.
+
+    ``isInferenceExplainabilityEnabled`` was in no published version; it is shown when set.
+    """
+    rewards, auto = settings.rewards, settings.auto_optimization
+    fields: dict[str, Any] = {
+        "rewardWaitTime": render_duration(rewards.wait),
+        "defaultReward": rewards.default,
+        "rewardAggregation": rewards.aggregation,
+        "explorationPercentage": settings.exploration,
+        "modelExportFrequency": render_duration(settings.model_export_frequency),
+        "logMirrorEnabled": settings.log_mirror.enabled,
+        "logMirrorSasUri": settings.log_mirror.sas_uri,
+        "logRetentionDays": settings.log_retention_days,
+    }
+    if version.includes(ApiVersion.V1_1_PREVIEW_1):
+        fields |= {
+            "lastConfigurationEditDate": render_date(settings.last_edit),
+            "learningMode": settings.learning_mode,
+            "isAutoOptimizationEnabled": auto.enabled,
+            "autoOptimizationFrequency": render_duration(auto.frequency),
+            "autoOptimizationStartDate": render_date(auto.start),
+            "isInferenceExplainabilityEnabled": settings.explain_inference or None,
+        }
+    if version is ApiVersion.V2022_09_01_PREVIEW:
+        fields["modelRetrainDays"] = settings.model_retrain_days
+    return msgspec.json.encode({name: v for name, v in fields.items() if v is not None})
+
+
+def _rewards(members: dict[str, Any]) -> RewardSettings:
+    aggregation = members["rewardAggregation"]
+    try:
+        chosen = Aggregation(aggregation.lower())
+    except (ValueError, AttributeError):
+        raise _refuse(
+            "rewardAggregation", f"rewardAggregation must be one of {', '.join(Aggregation)}."
+        ) from None
+    return RewardSettings(
+        wait=_duration(members, "rewardWaitTime", WAIT),
+        aggregation=chosen,
+        default=check_number(members["defaultReward"], -1, 1, "defaultReward", _refuse),
+    )
+
+
+def _check_mode(members: dict[str, Any], current: LoopSettings, rewards: RewardSettings) -> None:
+    asked = members.get("learningMode")
+    if asked is None:
+        return
+    modes = {mode.lower(): mode for mode in LearningMode}
+    mode = modes.get(asked.lower()) if isinstance(asked, str) else None
+    if mode is None:
+        raise _refuse("learningMode", f"learningMode must be one of {', '.join(LearningMode)}.")
+    if mode is not current.learning_mode and rewards != current.rewards:
+        raise ContractError(
+            ErrorCode.INVALID_LEARNING_MODE,
+            "learningMode cannot change together with rewardWaitTime, defaultReward or "
+            "rewardAggregation.",
+            "learningMode",
+        )
+    if mode is not LearningMode.ONLINE:
+        raise _refuse("learningMode", f"learningMode {mode} is not available yet; use Online.")
+
+
+def _duration(members: dict[str, Any], name: str, limits: tuple[timedelta, timedelta]) -> timedelta:
+    low, high = limits
+    value = members[name]
+    try:
+        duration = parse_duration(value)
+    except (ValueError, TypeError, OverflowError):
+        raise _refuse(name, f"{name} must be a duration such as PT10M or 00:10:00.") from None
+    if not low <= duration <= high:
+        bounds = f"{render_duration(low)} and {render_duration(high)}"
+        raise _refuse(name, f"{name} must be between {bounds}.")
+    return duration
+
+
+def _retention(value: Any, wait: timedelta) -> int:
+    least = math.ceil(wait / timedelta(days=1)) + 1
+    if type(value) is not int:
+        raise _refuse(
+            "logRetentionDays", f"logRetentionDays must be a whole number, not {kind(value)}."
+        )
+    if value != -1 and not least <= value <= INT32:
+        raise _refuse(
+            "logRetentionDays",
+            f"logRetentionDays must be -1 (for ever), or at least {least}: the reward wait time "
+            "and one day.",
+        )
+    return value
+
+
+def _auto_optimization(members: dict[str, Any], current: AutoOptimization) -> AutoOptimization:
+    name = "autoOptimizationFrequency"
+    frequency = current.frequency
+    if members.get(name) is not None:
+        frequency = _duration(members, name, (timedelta(days=1), timedelta(days=3650)))
+    start = _optional(members, "autoOptimizationStartDate", current.start, parse_date, "a date")
+    enabled = _boolean(members, "isAutoOptimizationEnabled", current.enabled)
+    return AutoOptimization(enabled, frequency, start)
+
+
+def _log_mirror(members: dict[str, Any], current: LogMirror) -> LogMirror:
+    enabled = members.get("logMirrorEnabled")
+    if enabled is not None and type(enabled) is not bool:
+        raise _refuse("logMirrorEnabled", "logMirrorEnabled must be a boolean.")
+    uri = members.get("logMirrorSasUri")
+    if uri is not None and (type(uri) is not str or len(uri) > 4096):
+        raise _refuse(
+            "logMirrorSasUri", "logMirrorSasUri must be a string of up to 4096 characters."
+        )
+    return LogMirror(
+        current.enabled if enabled is None else enabled, current.sas_uri if uri is None else uri
+    )
+
+
+def _boolean(members: dict[str, Any], name: str, current: bool) -> bool:
+    value = members.get(name)
+    if value is None:
+        return current
+    if type(value) is not bool:
+        raise _refuse(name, f"{name} must be a boolean, not {kind(value)}.")
+    return value
+
+
+def _whole(members: dict[str, Any], name: str, current: int) -> int:
+    value = members.get(name)
+    if value is None:
+        return current
+    if type(value) is not int or not 0 <= value <= INT32:
+        raise _refuse(name, f"{name} must be a whole number between 0 and {INT32}.")
+    return value
+
+
+def _optional(
+    members: dict[str, Any],
+    name: str,
+    current: datetime,
+    parse: Callable[[str], datetime],
+    expected: str,
+) -> datetime:
+    value = members.get(name)
+    if value is None:
+        return current
+    try:
+        return parse(value)
+    except (ValueError, TypeError, OverflowError):
+        raise _refuse(name, f"{name} must be {expected}.") from None
