@@ -1,0 +1,51 @@
+"""HTTP: health."""
+
+import asyncio
+
+import azure.functions as func
+import msgspec
+
+from shared import wiring
+from shared.endpoint import response
+from shared.services.ports import StorageError
+
+blueprint = func.Blueprint()
+
+PATIENCE = 5.0
+"""Seconds that a health probe waits for a process's first look at its storage."""
+
+
+@blueprint.function_name("health")
+@blueprint.route("health", methods=["GET"], auth_level=func.AuthLevel.ANONYMOUS)
+async def health(req: func.HttpRequest) -> func.HttpResponse:
+    """Say whether this process is alive (it answers) and ready (200, else 503).
+
+    It costs storage nothing: the answer is what the last poll saw.
+    """
+    app = await wiring.application()
+    try:
+        async with asyncio.timeout(PATIENCE):
+            served = await app.reader.served()
+    except (StorageError, TimeoutError):
+        return response(503, _body({"alive": True, "ready": False, "storage": "unreachable"}))
+    reachable = app.reader.storage_reachable
+    state = served.state
+    published = state.published_at if served.policy else None
+    report = {
+        "alive": True,
+        "ready": reachable,
+        "storage": "reachable" if reachable else "unreachable",
+        "model": {
+            "version": served.model_version or None,
+            "ageSeconds": round((wiring.now() - published).total_seconds()) if published else None,
+            "learnedEvents": state.published.learned if state.published else 0,
+        },
+        "lastTraining": state.last_training,
+        "closedEvents": state.counters.events,
+        "lateEvents": state.counters.late_events,
+    }
+    return response(200 if reachable else 503, _body(report))
+
+
+def _body(report: dict[str, object]) -> bytes:
+    return msgspec.json.encode(report)

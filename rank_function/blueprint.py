@@ -1,0 +1,16 @@
+"""HTTP: Rank."""
+
+import azure.functions as func
+
+from shared.contract.operations import RANK
+from shared.contract.rank import parse_rank, render_rank
+from shared.endpoint import Call, operation
+from shared.wiring import Application
+
+blueprint = func.Blueprint()
+
+
+@operation(blueprint, RANK)
+async def rank(app: Application, call: Call) -> bytes:
+    """Decide which action to take."""
+    return render_rank(await app.rank.rank(parse_rank(call.body)))

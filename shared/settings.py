@@ -1,0 +1,104 @@
+"""Every app setting: its name, its meaning and its default, in one table."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import timedelta
+
+
+class SettingsError(Exception):
+    """An app setting is missing or wrong; the app must not start."""
+
+
+@dataclass(frozen=True, slots=True)
+class AppSetting:
+    """One app setting as documented; a test compares the table with docs and code."""
+
+    name: str
+    default: str | None
+    about: str
+
+
+APP_SETTINGS = (
+    AppSetting("PERSONALIZER_KEY_1", None, "First API key; at least 16 characters."),
+    AppSetting("PERSONALIZER_KEY_2", "", "Second API key, so that keys can be rotated."),
+    AppSetting("DATA_STORAGE", "", "Connection string of the data storage account."),
+    AppSetting(
+        "DATA_STORAGE__blobServiceUri", "", "Blob endpoint, for managed identity instead of a key."
+    ),
+    AppSetting("DATA_STORAGE__tableServiceUri", "", "Table endpoint, likewise."),
+    AppSetting("DATA_STORAGE__clientId", "", "Client id of a user-assigned identity."),
+    AppSetting("DATA_CONTAINER", "personalizer", "Blob container for models, state and logs."),
+    AppSetting("TRAIN_SCHEDULE", "0 * * * * *", "When to train; six fields, seconds first."),
+    AppSetting("TRAIN_LEASE_SECONDS", "30", "How long a dead trainer keeps others out; 15 to 60."),
+    AppSetting("SHARDS", "8", "Parts that share the writing of events; fixed for a loop's life."),
+    AppSetting("BUCKET_SECONDS", "60", "Time slot learned as a whole; fixed for a loop's life."),
+    AppSetting("WRITE_DEADLINE_SECONDS", "8", "How long Rank and Reward try to store an event."),
+    AppSetting("CLOCK_SKEW_SECONDS", "5", "By how much clocks of instances may differ."),
+    AppSetting("MODEL_POLL_SECONDS", "5", "How often an instance looks for a new model."),
+)
+
+MIN_KEY = 16
+
+
+@dataclass(frozen=True, slots=True)
+class Settings:
+    """The settings of one process; ``APP_SETTINGS`` says what they mean."""
+
+    keys: tuple[str, ...] = field(repr=False)
+    connection_string: str = field(repr=False)
+    blob_uri: str
+    table_uri: str
+    client_id: str
+    container: str
+    train_lease_seconds: int
+    shards: int
+    bucket_seconds: int
+    write_deadline: timedelta
+    clock_skew: timedelta
+    model_poll: timedelta
+
+    @classmethod
+    def from_environ(cls, environ: Mapping[str, str]) -> "Settings":
+        """Read the settings.
+
+        Raises:
+            SettingsError: Without a key or storage the app would be open or forgetful.
+        """
+        defaults = {setting.name: setting.default or "" for setting in APP_SETTINGS}
+        given = {name: environ.get(name) or default for name, default in defaults.items()}
+        keys = tuple(given[name] for name in ("PERSONALIZER_KEY_1", "PERSONALIZER_KEY_2"))
+        keys = tuple(key for key in keys if key)
+        if not keys:
+            raise SettingsError("set PERSONALIZER_KEY_1: the app never serves without a key")
+        if any(len(key) < MIN_KEY or not key.isascii() for key in keys):
+            raise SettingsError(f"API keys need at least {MIN_KEY} ASCII characters")
+        uris = given["DATA_STORAGE__blobServiceUri"], given["DATA_STORAGE__tableServiceUri"]
+        if not given["DATA_STORAGE"] and not all(uris):
+            raise SettingsError(
+                "set DATA_STORAGE, or DATA_STORAGE__blobServiceUri and "
+                "DATA_STORAGE__tableServiceUri"
+            )
+        return cls(
+            keys=keys,
+            connection_string=given["DATA_STORAGE"],
+            blob_uri=uris[0],
+            table_uri=uris[1],
+            client_id=given["DATA_STORAGE__clientId"],
+            container=given["DATA_CONTAINER"],
+            train_lease_seconds=int(_number(given, "TRAIN_LEASE_SECONDS", 15, 60)),
+            shards=int(_number(given, "SHARDS", 1, 64)),
+            bucket_seconds=int(_number(given, "BUCKET_SECONDS", 1, 3600)),
+            write_deadline=timedelta(seconds=_number(given, "WRITE_DEADLINE_SECONDS", 0.1, 60)),
+            clock_skew=timedelta(seconds=_number(given, "CLOCK_SKEW_SECONDS", 0, 300)),
+            model_poll=timedelta(seconds=_number(given, "MODEL_POLL_SECONDS", 0.1, 3600)),
+        )
+
+
+def _number(given: Mapping[str, str], name: str, low: float, high: float) -> float:
+    try:
+        value = float(given[name])
+    except ValueError:
+        raise SettingsError(f"{name} must be a number") from None
+    if not low <= value <= high:
+        raise SettingsError(f"{name} must be between {low:g} and {high:g}")
+    return value
