@@ -4,7 +4,7 @@ import asyncio
 import os
 import uuid
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
@@ -76,9 +76,7 @@ async def azure_stores(settings: Settings) -> AsyncIterator[Stores]:
     # Inserts are retried by the services, which choose the bucket anew each time.
     table_options = {"retry_total": 0, "connection_timeout": 5, "read_timeout": 20}
     if settings.connection_string:
-        blobs = BlobServiceClient.from_connection_string(
-            settings.connection_string, **blob_options
-        )
+        blobs = BlobServiceClient.from_connection_string(settings.connection_string, **blob_options)
         tables = TableServiceClient.from_connection_string(
             settings.connection_string, **table_options
         )
@@ -107,6 +105,7 @@ class _Process:
         self.settings: Settings | None = None
         self.application: Application | None = None
         self.event_loop: asyncio.AbstractEventLoop | None = None
+        self.stores: AbstractAsyncContextManager[Stores] | None = None
 
 
 _process = _Process()
@@ -132,7 +131,7 @@ async def application() -> Application:
     event_loop = asyncio.get_running_loop()
     if _process.application is None or _process.event_loop is not event_loop:
         # There is no shutdown hook in Azure Functions: the stores close with the process.
-        stores = await azure_stores(settings()).__aenter__()
-        _process.application = build(settings(), stores)
+        _process.stores = azure_stores(settings())
+        _process.application = build(settings(), await _process.stores.__aenter__())
         _process.event_loop = event_loop
     return _process.application

@@ -22,9 +22,7 @@ def train(timer: func.TimerRequest) -> None:
 
 
 @blueprint.function_name("train_now")
-@blueprint.route(
-    "loops/{loop}/train", methods=["POST"], auth_level=func.AuthLevel.ANONYMOUS
-)
+@blueprint.route("loops/{loop}/train", methods=["POST"], auth_level=func.AuthLevel.ANONYMOUS)
 async def train_now(req: func.HttpRequest) -> func.HttpResponse:
     """Train at once, because a platform's timers can stop.
 

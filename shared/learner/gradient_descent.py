@@ -108,7 +108,7 @@ class GradientDescent:
     def _rescale(
         self, slots: NDArray[np.intp], values: NDArray[np.float32], gradient: Any, weight: Any
     ) -> tuple[NDArray[np.float32], Any, Any]:
-        """Update G and N; return the rate of each feature, its sum over x², and the norm's scale."""
+        """Update G and N; return each feature's rate, their sum over x², the norm's scale."""
         settings = self.settings
         if not settings.adaptive and not settings.normalized:
             return np.ones(len(values), f32), np.add.reduce(values * values), f32(1)
@@ -161,7 +161,7 @@ class GradientDescent:
         return rates, norm
 
     def _grow_scales(self, slots: NDArray[np.intp], sizes: NDArray[np.float32]) -> Weights:
-        """Raise N to the sizes seen; weights of grown features shrink as if N had always been so."""
+        """Raise N to the sizes seen; weights of grown features shrink accordingly."""
         settings = self.settings
         scales = self.scales.take(slots)
         grown = sizes > scales

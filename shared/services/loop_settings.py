@@ -56,7 +56,7 @@ class LoopSettings:
     last_edit: datetime
     arguments: str = DEFAULT_ARGUMENTS
     exploration: float = 0.2
-    rewards: RewardSettings = RewardSettings()
+    rewards: RewardSettings = RewardSettings()  # noqa: RUF009 (frozen)
     model_export_frequency: timedelta = timedelta(minutes=5)
     log_retention_days: int = 90
     learning_mode: LearningMode = LearningMode.ONLINE

