@@ -1,6 +1,7 @@
 """HTTP: health."""
 
 import asyncio
+from collections.abc import Mapping
 
 import azure.functions as func
 import msgspec
@@ -47,5 +48,5 @@ async def health(req: func.HttpRequest) -> func.HttpResponse:
     return response(200 if reachable else 503, _body(report))
 
 
-def _body(report: dict[str, object]) -> bytes:
+def _body(report: Mapping[str, object]) -> bytes:
     return msgspec.json.encode(report)

@@ -55,26 +55,32 @@ class Azurite:
     def stop(self) -> None:
         """End it."""
         self.child.stop()
+        self._reader.join()
 
     def _wait(self) -> dict[str, str]:
         """Return the addresses that it says it listens on; its output is read to the end."""
         found: dict[str, str] = {}
         said: list[str] = []
+        output = self.child.process.stdout
+        if output is None:
+            raise RuntimeError("Azurite's output is not connected")
         settled = threading.Event()
 
         def read() -> None:
-            for line in self.child.process.stdout or ():
-                if settled.is_set():
-                    continue
-                said.append(line)
-                match = _LISTENS.search(line)
-                if match:
-                    found[match[1]] = match[2]
-                if len(found) == 2:
-                    settled.set()
+            with output:
+                for line in output:
+                    if settled.is_set():
+                        continue
+                    said.append(line)
+                    match = _LISTENS.search(line)
+                    if match:
+                        found[match[1]] = match[2]
+                    if len(found) == 2:
+                        settled.set()
             settled.set()
 
-        threading.Thread(target=read, daemon=True).start()
+        self._reader = threading.Thread(target=read, daemon=True)
+        self._reader.start()
         settled.wait(START_WITHIN)
         settled.set()
         if len(found) < 2:

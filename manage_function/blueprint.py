@@ -70,7 +70,9 @@ async def get_model_properties(app: Application, call: Call) -> bytes:
     """Show since when the published model learns, and when it was last changed."""
     state, _ = await app.loops.state(app.loop)
     model = state.published
-    return render_model_properties(model and model.created, model and model.modified)
+    if model is None:
+        return render_model_properties(None, None)
+    return render_model_properties(model.created, model.modified)
 
 
 async def nothing_here(req: func.HttpRequest) -> func.HttpResponse:

@@ -27,7 +27,6 @@ APP_SETTINGS = (
     ),
     AppSetting("DATA_STORAGE__tableServiceUri", "", "Table endpoint, likewise."),
     AppSetting("DATA_STORAGE__clientId", "", "Client id of a user-assigned identity."),
-    AppSetting("DATA_CONTAINER", "personalizer", "Blob container for models, state and logs."),
     AppSetting("TRAIN_SCHEDULE", "0 * * * * *", "When to train; six fields, seconds first."),
     AppSetting("TRAIN_LEASE_SECONDS", "30", "How long a dead trainer keeps others out; 15 to 60."),
     AppSetting("SHARDS", "8", "Parts that share the writing of events; fixed for a loop's life."),
@@ -49,7 +48,6 @@ class Settings:
     blob_uri: str
     table_uri: str
     client_id: str
-    container: str
     train_lease_seconds: int
     shards: int
     bucket_seconds: int
@@ -84,7 +82,6 @@ class Settings:
             blob_uri=uris[0],
             table_uri=uris[1],
             client_id=given["DATA_STORAGE__clientId"],
-            container=given["DATA_CONTAINER"],
             train_lease_seconds=int(_number(given, "TRAIN_LEASE_SECONDS", 15, 60)),
             shards=int(_number(given, "SHARDS", 1, 64)),
             bucket_seconds=int(_number(given, "BUCKET_SECONDS", 1, 3600)),

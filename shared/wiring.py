@@ -7,6 +7,7 @@ from collections.abc import AsyncIterator
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from typing import Any
 
 from azure.core.credentials_async import AsyncTokenCredential
 from azure.data.tables.aio import TableServiceClient
@@ -24,6 +25,8 @@ from shared.storage.azure_blobs import AzureBlobStore
 from shared.storage.azure_tables import AzureEventStore
 
 DEFAULT_LOOP = "default"
+CONTAINER = "personalizer"
+"""Blob container; with the tables it makes a storage account the home of one app."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,23 +74,23 @@ def build(settings: Settings, stores: Stores, loop: str = DEFAULT_LOOP) -> Appli
 @asynccontextmanager
 async def azure_stores(settings: Settings) -> AsyncIterator[Stores]:
     """Open Azure's stores, with the connection string if there is one, else by identity."""
-    blob_options = {"retry_total": 3, "initial_backoff": 0.2, "increment_base": 2}
+    blob_options: dict[str, Any] = {"retry_total": 3, "initial_backoff": 0.2, "increment_base": 2}
     blob_options |= {"connection_timeout": 5, "read_timeout": 20}
     # Inserts are retried by the services, which choose the bucket anew each time.
-    table_options = {"retry_total": 0, "connection_timeout": 5, "read_timeout": 20}
+    table_options: dict[str, Any] = {"retry_total": 0, "connection_timeout": 5, "read_timeout": 20}
     if settings.connection_string:
         blobs = BlobServiceClient.from_connection_string(settings.connection_string, **blob_options)
         tables = TableServiceClient.from_connection_string(
             settings.connection_string, **table_options
         )
         async with blobs, tables:
-            yield Stores(AzureBlobStore(blobs, settings.container), AzureEventStore(tables))
+            yield Stores(AzureBlobStore(blobs, CONTAINER), AzureEventStore(tables))
     else:
         async with _identity(settings) as credential:
             blobs = BlobServiceClient(settings.blob_uri, credential, **blob_options)
             tables = TableServiceClient(settings.table_uri, credential=credential, **table_options)
             async with blobs, tables:
-                yield Stores(AzureBlobStore(blobs, settings.container), AzureEventStore(tables))
+                yield Stores(AzureBlobStore(blobs, CONTAINER), AzureEventStore(tables))
 
 
 def _identity(settings: Settings) -> AsyncTokenCredential:

@@ -54,7 +54,7 @@ def parse_service_configuration(
         name: decode(raw, name, _refuse)
         for name, raw in named(parse_object(body), _REQUIRED + _OPTIONAL).items()
     }
-    required = _REQUIRED
+    required: tuple[str, ...] = _REQUIRED
     if version is ApiVersion.V2022_09_01_PREVIEW:
         required = (*_REQUIRED, "modelRetrainDays")
     for name in required:

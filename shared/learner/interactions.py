@@ -81,7 +81,7 @@ def hashes(terms: NDArray[np.intp], row: NDArray[np.uint32]) -> NDArray[np.uint3
         terms: ``order x terms`` columns.
         row: ``... x columns`` hashes of single features.
     """
-    combined = row.take(terms[0], axis=-1)
+    combined: NDArray[np.uint32] = row.take(terms[0], axis=-1)
     for columns in terms[1:]:
         combined *= FNV
         combined ^= row.take(columns, axis=-1)
@@ -90,7 +90,7 @@ def hashes(terms: NDArray[np.intp], row: NDArray[np.uint32]) -> NDArray[np.uint3
 
 def products(terms: NDArray[np.intp], row: NDArray[np.float32]) -> NDArray[np.float32]:
     """Return the value of each term: the product of its features' values."""
-    combined = row.take(terms[0], axis=-1)
+    combined: NDArray[np.float32] = row.take(terms[0], axis=-1)
     for columns in terms[1:]:
         combined *= row.take(columns, axis=-1)
     return combined

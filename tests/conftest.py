@@ -1,0 +1,40 @@
+"""Fixtures: one emulator and one running app for the whole session, both always stopped."""
+
+import os
+
+import pytest
+
+from devserver.app import LocalApp
+from devserver.azurite import Azurite
+
+FAST = {
+    "PERSONALIZER_KEY_1": "first-key-of-the-tests",
+    "PERSONALIZER_KEY_2": "second-key-of-the-tests",
+    "BUCKET_SECONDS": "1",
+    "WRITE_DEADLINE_SECONDS": "2",
+    "CLOCK_SKEW_SECONDS": "0",
+    "TRAIN_SCHEDULE": "* * * * * *",
+    "TRAIN_LEASE_SECONDS": "15",
+    "MODEL_POLL_SECONDS": "0.3",
+}
+
+
+@pytest.fixture(scope="session")
+def azurite():
+    """Connection string of a real storage emulator."""
+    emulator = Azurite(None)
+    yield emulator.connection_string
+    emulator.stop()
+
+
+@pytest.fixture(scope="session")
+def app_environ(azurite):
+    """App settings for tests, on the emulator."""
+    return {**os.environ, **FAST, "DATA_STORAGE": azurite}
+
+
+@pytest.fixture(scope="session")
+def running_app(app_environ):
+    """The whole app as processes, with time settings for impatient tests."""
+    with LocalApp(app_environ) as app:
+        yield app
