@@ -101,8 +101,8 @@ class AzureEventStore:
                 try:
                     await self._table(table).create_entity(row)
                 except ResourceExistsError as exc:
-                    if getattr(exc, "error_code", None) != "EntityAlreadyExists":
-                        raise
+                    if "TableBeingDeleted" in str(exc):
+                        raise  # also a 409, but the row is not there
                     return False
                 except ResourceNotFoundError:
                     await self._create_table(table)

@@ -1,0 +1,302 @@
+"""Training: exactly once and to the bit, however it is cut, stopped, repeated or overtaken."""
+
+import asyncio
+import gzip
+import random
+from contextlib import asynccontextmanager
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+
+import pytest
+
+from shared.events.joined_log import decode_lines
+from shared.events.rewards import Aggregation, RewardSettings
+from shared.services.append import Writing
+from shared.services.loop_state import LoopDefaults, Loops, model_name
+from shared.services.ports import Conflict
+from shared.services.rank import RankService
+from shared.services.rank_request import Action, RankRequest
+from shared.services.reward import RewardService
+from shared.services.serving import LoopReader
+from shared.services.train import Training, TrainService
+from shared.storage.memory import InMemoryBlobStore, InMemoryEventStore
+
+START = datetime(2026, 3, 1, 23, 50, tzinfo=UTC)
+LOOP = "default"
+WRITING = Writing(timedelta(seconds=2), timedelta(0))
+ACTIONS = tuple(Action(name, b'[{"kind":"%b"}]' % name.encode()) for name in "abc")
+
+
+class Died(BaseException):
+    """Stands for the end of a process: nothing may catch it."""
+
+
+class MortalBlobs(InMemoryBlobStore):
+    """Dies before or after its n-th write."""
+
+    def __init__(self):
+        super().__init__()
+        self.dies_at = None
+
+    def _write(self, name, data):
+        self._tick()
+        etag = super()._write(name, data)
+        self._tick()
+        return etag
+
+    def _tick(self):
+        if self.dies_at is not None:
+            self.dies_at -= 1
+            if self.dies_at < 0:
+                self.dies_at = None
+                raise Died
+
+
+class World:
+    """A loop in memory with a clock that the test moves."""
+
+    def __init__(self, seconds_per_bucket=5):
+        self.now = START
+        self.blobs = MortalBlobs()
+        self.events = InMemoryEventStore()
+        clock = lambda: self.now  # noqa: E731
+        self.loops = Loops(self.blobs, clock, lambda: "app", LoopDefaults(4, seconds_per_bucket))
+        self.reader = LoopReader(LOOP, self.blobs, self.loops, clock, timedelta(hours=1))
+        self.rank = RankService(self.reader, self.events, clock, WRITING)
+        self.reward = RewardService(self.reader, self.events, clock, WRITING)
+        self.clock = clock
+
+    def trainer(self, **training):
+        return TrainService(
+            LOOP, self.loops, self.blobs, self.events, self.clock, WRITING, Training(**training)
+        )
+
+    async def live(self, seconds, seed):
+        """Let a visitor come every second; most are rewarded, some late, some deferred."""
+        rng = random.Random(seed)
+        for second in range(seconds):
+            event_id = f"{seed}-{second}"
+            text = b'[{"os":"%b"}]' % rng.choice([b"linux", b"mac"])
+            request = RankRequest(event_id, text, ACTIONS, defer_activation=rng.random() < 0.2)
+            decided = await self.rank.rank(request)
+            self.now += timedelta(seconds=1)
+            for _ in range(rng.choice([0, 1, 1, 2])):
+                value = float(decided.actions[decided.chosen] == "b") - rng.random() / 10
+                await self.reward.reward(event_id, value)
+            if rng.random() < 0.5:
+                await self.reward.activate(event_id)
+
+    async def set(self, **changes):
+        await self.loops.change_settings(LOOP, lambda current: replace(current, **changes))
+
+    async def state(self):
+        return (await self.loops.state(LOOP))[0]
+
+    async def model(self):
+        state = await self.state()
+        return self.blobs.blobs[model_name(LOOP, state.trained.version)].data
+
+    def logged(self):
+        """Return the event ids of the committed log, each bucket's lines once."""
+        lines = set()
+        for name, blob in self.blobs.blobs.items():
+            if "/log/" in name:
+                lines |= {
+                    (line.Bucket, line.EventId, line.label_cost)
+                    for line in decode_lines(gzip.decompress(blob.data))
+                }
+        return lines
+
+
+async def lived(seed=1, seconds=120):
+    world = World()
+    await world.set(
+        rewards=RewardSettings(timedelta(seconds=10), Aggregation.SUM),
+        arguments="--cb_explore_adf --epsilon 0.2 -q ::",
+        model_export_frequency=timedelta(seconds=30),
+    )
+    await world.live(seconds, seed)
+    world.now += timedelta(seconds=60)
+    return world
+
+
+@pytest.fixture
+async def undisturbed():
+    world = await lived()
+    report = await world.trainer().train()
+    return report, await world.model(), await world.state(), world.logged()
+
+
+async def test_every_event_is_learned_once_and_published(undisturbed):
+    report, _, state, logged = undisturbed
+
+    assert state.counters.events == 120
+    assert report.learned == 120 - state.counters.inactive
+    assert 0 < state.counters.inactive < 30
+    assert 60 < state.counters.rewarded < 110
+    assert len({event for _, event, _ in logged}) == len(logged) == 120
+    assert state.published == state.trained
+    assert state.published.learned == report.learned
+    assert state.counters.late_events == 0
+
+
+@pytest.mark.parametrize("events_per_step", [1, 7, 40])
+async def test_however_training_is_cut_the_model_is_the_same(undisturbed, events_per_step):
+    world = await lived()
+    while (await world.trainer(events_per_step=events_per_step).train()).outcome != "idle":
+        pass
+
+    assert await world.model() == undisturbed[1]
+    assert (await world.state()).counters == undisturbed[2].counters
+    assert world.logged() == undisturbed[3]
+
+
+async def test_training_as_events_close_gives_the_same_model(undisturbed):
+    world = await lived()
+    end, world.now = world.now, START
+    while world.now <= end:
+        await world.trainer().train()
+        world.now += timedelta(seconds=3)
+    world.now = end
+    await world.trainer().train()
+
+    assert await world.model() == undisturbed[1]
+    assert (await world.state()).counters == undisturbed[2].counters
+
+
+@pytest.mark.parametrize("tick", range(24))
+async def test_a_trainer_that_dies_at_any_write_changes_nothing(undisturbed, tick):
+    world = await lived()
+    world.blobs.dies_at = tick
+    try:
+        while (await world.trainer(events_per_step=30).train()).outcome != "idle":
+            pass
+    except Died:
+        world.blobs.leased.clear()
+    world.blobs.dies_at = None
+    while (await world.trainer(events_per_step=30).train()).outcome != "idle":
+        pass
+
+    assert await world.model() == undisturbed[1]
+    assert (await world.state()).counters == undisturbed[2].counters
+    assert world.logged() == undisturbed[3]
+
+
+async def test_two_trainers_without_a_lease_still_learn_each_event_once(undisturbed):
+    world = await lived()
+
+    @asynccontextmanager
+    async def no_lease(name, seconds):
+        class Lease:
+            async def renew(self):
+                await asyncio.sleep(0)
+
+        await asyncio.sleep(0)
+        yield Lease()
+
+    world.blobs.lease = no_lease
+    first = world.trainer(events_per_step=20)
+    second = world.trainer(events_per_step=30)
+    for _ in range(40):
+        await asyncio.gather(first.train(), second.train())
+
+    assert await world.model() == undisturbed[1]
+    assert (await world.state()).counters == undisturbed[2].counters
+
+
+async def test_only_one_trainer_works_at_a_time():
+    world = await lived(seconds=5)
+    async with world.blobs.lease(f"{LOOP}/train.lock", 15):
+        assert (await world.trainer().train()).outcome == "busy"
+
+
+async def test_a_reset_learns_the_log_again_to_the_same_bytes(undisturbed):
+    world = await lived()
+    await world.trainer().train()
+    before = await world.state()
+    changed = "--cb_explore_adf --epsilon 0.2 -q :: -l 0.1"
+    await world.set(arguments=changed)
+    await world.trainer(events_per_step=50).train()
+    other = await world.model()
+    await world.set(arguments="--cb_explore_adf --epsilon 0.2 -q ::")
+    await world.trainer(events_per_step=50).train()
+
+    assert other != undisturbed[1]
+    assert await world.model() == undisturbed[1]
+    assert (await world.state()).counters == before.counters
+    assert (await world.state()).published == (await world.state()).trained
+
+
+async def test_changed_reward_settings_are_applied_to_the_log():
+    world = await lived()
+    await world.trainer().train()
+    await world.set(rewards=RewardSettings(timedelta(seconds=10), Aggregation.MAX))
+    await world.trainer().train()
+    replayed = await world.model()
+
+    fresh = await lived()
+    await fresh.set(rewards=RewardSettings(timedelta(seconds=10), Aggregation.MAX))
+    await fresh.trainer().train()
+    assert replayed == await fresh.model()
+
+
+async def test_the_same_event_id_in_another_bucket_is_a_duplicate():
+    world = World()
+    for _ in range(3):
+        await world.rank.rank(RankRequest("same", b"[]", ACTIONS))
+        world.now += timedelta(seconds=7)
+    world.now += timedelta(minutes=20)
+    await world.trainer(events_per_step=1).train()
+
+    counters = (await world.state()).counters
+    assert (counters.events, counters.duplicates) == (1, 2)
+
+
+async def test_a_row_that_appears_in_a_read_bucket_is_reported():
+    world = await lived(seconds=30)
+    await world.trainer().train()
+    state = await world.state()
+    space = state.space(LOOP)
+    late = await world.rank.rank(RankRequest("too late", b"[]", ACTIONS))
+    await world.events.add_interaction(space, state.last_read.start, late)
+    world.now += timedelta(seconds=60)
+    await world.trainer().train()
+
+    assert (await world.state()).counters.late_events == 1
+
+
+async def test_a_damaged_model_means_uniform_decisions_not_errors():
+    world = await lived(seconds=30)
+    await world.trainer().train()
+    state = await world.state()
+    name = model_name(LOOP, state.published.version)
+    whole = world.blobs.blobs[name].data
+    await world.blobs.put(name, whole[:-5] + b"xxxxx")
+    reader = LoopReader(LOOP, world.blobs, world.loops, world.clock, timedelta(hours=1))
+    rank = RankService(reader, world.events, world.clock, WRITING)
+
+    decided = await rank.rank(RankRequest("e", b"[]", ACTIONS))
+    await reader.close()
+
+    assert decided.probabilities == (1 / 3, 1 / 3, 1 / 3)
+
+
+async def test_a_published_model_is_served_after_a_poll():
+    world = await lived(seconds=30)
+    await world.trainer().train()
+    await world.reader.refresh()
+
+    decided = await world.rank.rank(RankRequest("new", b'[{"os":"mac"}]', ACTIONS))
+    await world.reader.close()
+
+    assert decided.model_version == (await world.state()).published.version
+    assert min(decided.probabilities) == pytest.approx(0.2 / 3)
+
+
+async def test_a_commit_needs_the_state_that_was_read():
+    world = World()
+    state, etag = await world.loops.state(LOOP)
+    await world.loops.commit_state(LOOP, replace(state, cursor=state.cursor + 5), etag)
+
+    with pytest.raises(Conflict):
+        await world.loops.commit_state(LOOP, state, etag)

@@ -1,0 +1,181 @@
+"""What the ports promise, kept by the in-memory stores and by Azure's on a real emulator."""
+
+import asyncio
+import os
+import random
+import uuid
+from contextlib import asynccontextmanager
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+
+import pytest
+
+from shared import wiring
+from shared.events.interaction import ExcludedAction, Interaction
+from shared.events.observation import Observation
+from shared.services.ports import Conflict, EntityTooLarge, EventSpace, StorageError
+from shared.settings import Settings
+from shared.storage.memory import InMemoryBlobStore, InMemoryEventStore
+from shared.wiring import Stores
+
+NOW = datetime(2026, 5, 4, 23, 59, 30, 123456, tzinfo=UTC)
+BUCKET = int(NOW.timestamp()) - 30
+
+
+@pytest.fixture(params=["memory", "azure"])
+async def stores(request):
+    async with _open(request) as opened:
+        yield opened
+
+
+@asynccontextmanager
+async def _open(request):
+    if request.param == "memory":
+        yield Stores(InMemoryBlobStore(), InMemoryEventStore())
+    else:
+        connection = request.getfixturevalue("azurite")
+        environ = {**os.environ, "DATA_STORAGE": connection, "PERSONALIZER_KEY_1": "k" * 16}
+        async with wiring.azure_stores(Settings.from_environ(environ)) as opened:
+            yield opened
+
+
+@pytest.fixture
+def space():
+    loop = "t" + uuid.uuid4().hex[:12]
+    return EventSpace(loop, epoch=3, shards=8, bucket_seconds=60)
+
+
+def interaction(event_id="e", time=NOW, context=b'{"FromUrl":[],"_multi":[]}'):
+    return Interaction(
+        event_id,
+        time,
+        context,
+        ("a", "ü"),
+        (1, 0),
+        (0.1, 0.9),
+        "v1",
+        deferred=True,
+        excluded=(ExcludedAction(1, "x"),),
+    )
+
+
+async def test_a_blob_is_created_once_and_replaced_only_by_who_read_it(stores):
+    name = f"{uuid.uuid4().hex}/state.json"
+    assert await stores.blobs.load(name) is None
+    with pytest.raises(StorageError):
+        await stores.blobs.load_if_changed(name, "tag")
+
+    first = await stores.blobs.create(name, b"one")
+    with pytest.raises(Conflict):
+        await stores.blobs.create(name, b"other")
+    second = await stores.blobs.replace(name, b"two", first)
+    with pytest.raises(Conflict):
+        await stores.blobs.replace(name, b"lost", first)
+
+    blob = await stores.blobs.load_if_changed(name, first)
+    assert (blob.data, blob.etag) == (b"two", second)
+    assert await stores.blobs.load_if_changed(name, second) is None
+
+
+async def test_names_are_listed_sorted_by_prefix_and_deleted(stores):
+    root = uuid.uuid4().hex
+    for name in ("log/2", "log/1", "models/1"):
+        await stores.blobs.put(f"{root}/{name}", b"x")
+    await stores.blobs.put(f"{root}/log/1", b"again")
+
+    await stores.blobs.delete(f"{root}/log/2")
+    await stores.blobs.delete(f"{root}/log/2")
+
+    assert [name async for name in stores.blobs.names(f"{root}/log/")] == [f"{root}/log/1"]
+
+
+async def test_one_lease_at_a_time(stores):
+    name = f"{uuid.uuid4().hex}/train.lock"
+    async with stores.blobs.lease(name, 15) as lease:
+        await lease.renew()
+        with pytest.raises(Conflict):
+            async with stores.blobs.lease(name, 15):
+                pytest.fail("two hold it")
+    async with stores.blobs.lease(name, 15):
+        pass
+
+
+async def test_an_interaction_comes_back_as_it_was(stores, space):
+    stored = await stores.events.add_interaction(space, BUCKET, interaction())
+
+    assert stored == interaction()
+    assert list(await stores.events.interactions(space, BUCKET, BUCKET + 60)) == [
+        (BUCKET, interaction())
+    ]
+
+
+async def test_the_first_interaction_of_an_id_stays_within_its_bucket(stores, space):
+    await stores.events.add_interaction(space, BUCKET, interaction())
+    other = replace(interaction(), ranking=(0, 1))
+
+    assert await stores.events.add_interaction(space, BUCKET, other) == interaction()
+    assert await stores.events.add_interaction(space, BUCKET + 60, other) == other
+
+
+@pytest.mark.parametrize(
+    "event_id", ["/\\#?%", "'\"", "ü€\U0001f600", "x" * 256, "ü" * 256, ".", " "]
+)
+async def test_any_event_id_can_be_stored(stores, space, event_id):
+    await stores.events.add_interaction(space, BUCKET, interaction(event_id))
+    await stores.events.add_observation(space, BUCKET, Observation(event_id, "1.a", NOW, 1.0))
+
+    [(_, found)] = await stores.events.interactions(space, BUCKET, BUCKET + 60)
+    [seen] = await stores.events.observations(space, BUCKET, BUCKET + 60)
+    assert found.event_id == seen.event_id == event_id
+
+
+async def test_the_same_observation_is_stored_once(stores, space):
+    observation = Observation("e", "0000000000001.abcd", NOW, None)
+    for _ in range(2):
+        await stores.events.add_observation(space, BUCKET, observation)
+    await stores.events.add_observation(space, BUCKET, replace(observation, id="2.x", reward=0.5))
+
+    found = await stores.events.observations(space, BUCKET, BUCKET + 60)
+    assert sorted(o.id for o in found) == ["0000000000001.abcd", "2.x"]
+
+
+async def test_a_range_is_read_in_learning_order_across_days(stores, space):
+    rng = random.Random(5)
+    buckets = [BUCKET + 60 * rng.randrange(-3, 3) for _ in range(40)]
+    events = [interaction(f"event {i}") for i in range(40)]
+    await asyncio.gather(
+        *(stores.events.add_interaction(space, *pair) for pair in zip(buckets, events, strict=True))
+    )
+
+    found = await stores.events.interactions(space, BUCKET - 60, BUCKET + 120)
+    ranked = await stores.events.ranked_events(space, BUCKET - 60, BUCKET + 120)
+
+    expected = [b for b in buckets if BUCKET - 60 <= b < BUCKET + 120]
+    assert [bucket for bucket, _ in found] == sorted(expected)
+    assert [(b, i.event_id) for b, i in found] == [(r.bucket, r.event_id) for r in ranked]
+    assert all(event.time == NOW for event in ranked)
+
+
+async def test_a_long_empty_range_reads_nothing(stores, space):
+    assert list(await stores.events.interactions(space, BUCKET - 86400 * 30, BUCKET)) == []
+
+
+async def test_a_large_event_is_split_and_a_too_large_one_refused(stores, space):
+    large = interaction(context=os.urandom(600_000))
+    await stores.events.add_interaction(space, BUCKET, large)
+    [(_, found)] = await stores.events.interactions(space, BUCKET, BUCKET + 60)
+    assert found == large
+
+    with pytest.raises(EntityTooLarge):
+        await stores.events.add_interaction(space, BUCKET, interaction(context=bytes(950_000)))
+
+
+async def test_old_days_are_dropped_whole(stores, space):
+    for days in range(4):
+        day = BUCKET - 86400 * days
+        await stores.events.add_interaction(space, day, interaction(f"e{days}"))
+
+    await stores.events.drop_before(space, NOW - timedelta(days=1))
+
+    left = await stores.events.interactions(space, BUCKET - 86400 * 5, BUCKET + 60)
+    assert [i.event_id for _, i in left] == ["e1", "e0"]
