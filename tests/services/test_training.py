@@ -124,6 +124,8 @@ async def lived(seed=1, seconds=120):
 async def undisturbed():
     world = await lived()
     report = await world.trainer().train()
+    world.now += timedelta(seconds=30)  # the next publication is due
+    await world.trainer().train()
     return report, await world.model(), await world.state(), world.logged()
 
 
@@ -215,9 +217,11 @@ async def test_a_reset_learns_the_log_again_to_the_same_bytes(undisturbed):
     await world.trainer().train()
     before = await world.state()
     changed = "--cb_explore_adf --epsilon 0.2 -q :: -l 0.1"
+    world.now += timedelta(seconds=1)
     await world.set(arguments=changed)
     await world.trainer(events_per_step=50).train()
     other = await world.model()
+    world.now += timedelta(seconds=1)
     await world.set(arguments="--cb_explore_adf --epsilon 0.2 -q ::")
     await world.trainer(events_per_step=50).train()
 

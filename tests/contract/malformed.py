@@ -1,0 +1,184 @@
+"""Malformed requests with the answer that is documented for each, for parsers and over HTTP."""
+
+import json
+from dataclasses import dataclass
+from typing import Any
+
+RANK = "personalizer/v1.0/rank"
+REWARD = "personalizer/v1.0/events/e/reward"
+SERVICE = "personalizer/v1.0/configurations/service"
+POLICY = "personalizer/v1.0/configurations/policy"
+NEWEST = "personalizer/configurations/service?api-version=2022-09-01-preview"
+
+
+@dataclass(frozen=True)
+class Malformed:
+    """One request and its documented refusal."""
+
+    name: str
+    method: str
+    path: str
+    body: bytes
+    status: int
+    code: str
+    target: str | None
+    key: str | None = "right"
+
+
+ACTION = {"id": "a", "features": [{"x": 1}]}
+SETTINGS = {
+    "rewardWaitTime": "PT10M",
+    "defaultReward": 0.0,
+    "rewardAggregation": "earliest",
+    "explorationPercentage": 0.2,
+    "modelExportFrequency": "PT5M",
+    "logRetentionDays": 90,
+}
+
+
+def _rank(name: str, target: str, body: Any, code: str = "InvalidRankRequest") -> Malformed:
+    text = body if isinstance(body, bytes) else json.dumps(body).encode()
+    return Malformed(f"rank: {name}", "POST", RANK, text, 400, code, target)
+
+
+def _reward(name: str, target: str, body: bytes, code: str = "InvalidRewardRequest") -> Malformed:
+    return Malformed(f"reward: {name}", "POST", REWARD, body, 400, code, target)
+
+
+def _service(
+    name: str,
+    changes: dict[str, Any],
+    code: str = "InvalidServiceConfiguration",
+    path: str = SERVICE,
+) -> Malformed:
+    body = {k: v for k, v in {**SETTINGS, **changes}.items() if v is not ...}
+    target = next(iter(changes))
+    return Malformed(f"service: {name}", "PUT", path, json.dumps(body).encode(), 400, code, target)
+
+
+def _policy(name: str, body: Any, code: str, target: str) -> Malformed:
+    return Malformed(f"policy: {name}", "PUT", POLICY, json.dumps(body).encode(), 400, code, target)
+
+
+def _deep(levels: int) -> Any:
+    value: Any = 1
+    for _ in range(levels):
+        value = {"n": value}
+    return value
+
+
+def _with(feature: Any) -> dict[str, Any]:
+    return {"actions": [{"id": "a", "features": [feature]}]}
+
+
+MALFORMED = (
+    _rank("empty body", "body", b"", "BadRequest"),
+    _rank("not JSON", "body", b"{actions}", "BadRequest"),
+    _rank("cut short", "body", b'{"actions":[', "BadRequest"),
+    _rank("array", "body", b"[]", "BadRequest"),
+    _rank("null", "body", b"null", "BadRequest"),
+    _rank("number", "body", b"1", "BadRequest"),
+    _rank("not UTF-8", "body", b'{"\xff\xfe":1}', "BadRequest"),
+    _rank("trailing text", "body", b"{}x", "BadRequest"),
+    _rank("NaN", "body", b'{"actions":NaN}', "BadRequest"),
+    _rank("too deep for a parser", "body", b'{"actions":' + b"[" * 100_000, "BadRequest"),
+    _rank("no actions", "actions", {}),
+    _rank("actions null", "actions", {"actions": None}),
+    _rank("actions an object", "actions", {"actions": {}}),
+    _rank("actions a string", "actions", {"actions": "a"}),
+    _rank("actions empty", "actions", {"actions": []}),
+    _rank("51 actions", "actions", {"actions": [{**ACTION, "id": str(i)} for i in range(51)]}),
+    _rank("action null", "actions[1]", {"actions": [ACTION, None]}),
+    _rank("action a string", "actions[0]", {"actions": ["a"]}),
+    _rank("no action id", "actions[0].id", {"actions": [{"features": [{"x": 1}]}]}),
+    _rank("empty action id", "actions[0].id", {"actions": [{**ACTION, "id": ""}]}),
+    _rank("action id a number", "actions[0].id", {"actions": [{**ACTION, "id": 7}]}),
+    _rank("long action id", "actions[0].id", {"actions": [{**ACTION, "id": "x" * 257}]}),
+    _rank("action id with a control", "actions[0].id", {"actions": [{**ACTION, "id": "a\n"}]}),
+    _rank("lone surrogate", "actions[0]", b'{"actions":[{"id":"\\ud800","features":[{"x":1}]}]}'),
+    _rank("same id twice", "actions", {"actions": [ACTION, ACTION]}),
+    _rank("no features", "actions[0].features", {"actions": [{"id": "a"}]}),
+    _rank("features null", "actions[0].features", {"actions": [{"id": "a", "features": None}]}),
+    _rank("features empty", "actions[0].features", {"actions": [{"id": "a", "features": []}]}),
+    _rank("features only null", "actions[0].features", {"actions": [{"id": "a", "features": [None]}]}),
+    _rank("features an object", "actions[0].features", {"actions": [{"id": "a", "features": {}}]}),
+    _rank("a feature a string", "actions[0].features[0]", _with("x")),
+    _rank("array of strings", "actions[0].features[0].tags", _with({"tags": ["a"]})),
+    _rank("array of booleans", "actions[0].features[0].tags", _with({"tags": [True]})),
+    _rank("array of arrays", "actions[0].features[0].tags", _with({"tags": [[1]]})),
+    _rank("array of objects", "actions[0].features[0].tags", _with({"tags": [{"a": 1}]})),
+    _rank("array with null", "actions[0].features[0].tags", _with({"tags": [None]})),
+    _rank("empty feature name", "actions[0].features[0]", _with({"": 1})),
+    _rank("number above float32", "actions[0].features[0].x", _with({"x": 1e39})),
+    _rank("huge integer", "actions[0].features[0].x", _with({"x": 10**60})),
+    _rank("huge number in an array", "actions[0].features[0].x", _with({"x": [-1e300]})),
+    _rank("nested too deep", "actions[0].features[0]" + ".n" * 16, _with(_deep(17))),
+    _rank("context a string", "contextFeatures", {"actions": [ACTION], "contextFeatures": "x"}),
+    _rank("context an object", "contextFeatures", {"actions": [ACTION], "contextFeatures": {}}),
+    _rank("context item null", "contextFeatures[0]", {"actions": [ACTION], "contextFeatures": [None]}),
+    _rank("context item a number", "contextFeatures[1]", {"actions": [ACTION], "contextFeatures": [{}, 1]}),
+    _rank("context array of strings", "contextFeatures[0].a", {"actions": [ACTION], "contextFeatures": [{"a": ["b"]}]}),
+    _rank("excluded a string", "excludedActions", {"actions": [ACTION], "excludedActions": "a"}),
+    _rank("excluded item null", "excludedActions[0]", {"actions": [ACTION], "excludedActions": [None]}),
+    _rank("everything excluded", "excludedActions", {"actions": [ACTION], "excludedActions": ["a"]}),
+    _rank("empty event id", "eventId", {"actions": [ACTION], "eventId": ""}),
+    _rank("event id a number", "eventId", {"actions": [ACTION], "eventId": 5}),
+    _rank("long event id", "eventId", {"actions": [ACTION], "eventId": "e" * 257}),
+    _rank("defer a string", "deferActivation", {"actions": [ACTION], "deferActivation": "yes"}),
+    _rank("defer a number", "deferActivation", {"actions": [ACTION], "deferActivation": 1}),
+    _rank("too large", "body", b" " * (901 * 1024), "PayloadSizeExceeded"),
+    _reward("empty body", "body", b"", "BadRequest"),
+    _reward("a bare number", "body", b"1", "BadRequest"),
+    _reward("no value", "value", b"{}"),
+    _reward("value null", "value", b'{"value":null}'),
+    _reward("value a string", "value", b'{"value":"1"}'),
+    _reward("value a boolean", "value", b'{"value":true}'),
+    _reward("value too high", "value", b'{"value":1.01}'),
+    _reward("value too low", "value", b'{"value":-7}'),
+    _reward("value beyond float", "value", b'{"value":1e999}'),
+    _reward("value infinite", "value", b'{"value":Infinity}', "BadRequest"),
+    _service("no wait", {"rewardWaitTime": ...}),
+    _service("wait a number", {"rewardWaitTime": 600}),
+    _service("wait in words", {"rewardWaitTime": "ten minutes"}),
+    _service("wait zero", {"rewardWaitTime": "PT0S"}),
+    _service("wait too long", {"rewardWaitTime": "P61D"}),
+    _service("default reward too high", {"defaultReward": 1.5}),
+    _service("default reward a string", {"defaultReward": "0"}),
+    _service("unknown aggregation", {"rewardAggregation": "mean"}),
+    _service("aggregation a number", {"rewardAggregation": 1}),
+    _service("exploration above one", {"explorationPercentage": 20}),
+    _service("exploration null", {"explorationPercentage": None}),
+    _service("export frequency zero", {"modelExportFrequency": "00:00:00"}),
+    _service("retention shorter than the wait", {"logRetentionDays": 1, "rewardWaitTime": "P1D"}),
+    _service("retention a fraction", {"logRetentionDays": 7.5}),
+    _service("retention too large", {"logRetentionDays": 2**31}),
+    _service("mode unknown", {"learningMode": "Offline"}),
+    _service("mode not available", {"learningMode": "Apprentice"}),
+    _service("mode and reward together", {"learningMode": "Apprentice", "defaultReward": 0.5}, "InvalidLearningModeServiceConfiguration"),
+    _service("auto optimization a string", {"isAutoOptimizationEnabled": "true"}),
+    _service("date in words", {"autoOptimizationStartDate": "tomorrow"}),
+    _service("retrain days missing", {"modelRetrainDays": ...}, path=NEWEST),
+    _service("retrain days negative", {"modelRetrainDays": -1}, path=NEWEST),
+    _policy("no name", {"arguments": "--cb_explore_adf"}, "InvalidPolicyContract", "name"),
+    _policy("no arguments", {"name": "p"}, "InvalidPolicyContract", "arguments"),
+    _policy("arguments a list", {"name": "p", "arguments": []}, "InvalidPolicyContract", "arguments"),
+    _policy("too long", {"name": "p", "arguments": "--cb_explore_adf" + " " * 1024}, "InvalidPolicyContract", "arguments"),
+    _policy("no exploration", {"name": "p", "arguments": "-q ::"}, "InvalidPolicyConfiguration", "arguments"),
+    _policy("unsupported", {"name": "p", "arguments": "--cb_explore_adf --bag 5"}, "InvalidPolicyConfiguration", "arguments"),
+    _policy("a file", {"name": "p", "arguments": "--cb_explore_adf -f /etc/x"}, "InvalidPolicyConfiguration", "arguments"),
+    _policy("gigabytes", {"name": "p", "arguments": "--cb_explore_adf -b 40"}, "InvalidPolicyConfiguration", "arguments"),
+    _policy("open quote", {"name": "p", "arguments": '--cb_explore_adf "'}, "InvalidPolicyConfiguration", "arguments"),
+    Malformed("wrong method", "GET", RANK, b"", 405, "MethodNotAllowed", None),
+    Malformed("wrong method on an event", "PUT", REWARD, b"{}", 405, "MethodNotAllowed", None),
+    Malformed("wrong path", "POST", "personalizer/v1.0/ranks", b"{}", 404, "ResourceNotFound", "path"),
+    Malformed("path of 2019", "POST", "personalization/v1.0/rank", b"{}", 404, "ResourceNotFound", "path"),
+    Malformed("unknown version", "POST", "personalizer/v9/rank", b"{}", 404, "ResourceNotFound", "version"),
+    Malformed("no version", "POST", "personalizer/rank", b"{}", 400, "BadRequest", "api-version"),
+    Malformed("unknown api-version", "POST", "personalizer/rank?api-version=1", b"{}", 400, "BadRequest", "api-version"),
+    Malformed("no key", "POST", RANK, b"{}", 401, "401", None, key=None),
+    Malformed("wrong key", "POST", RANK, b"{}", 401, "401", None, key="wrong"),
+    Malformed("wrong key on a wrong path", "GET", "personalizer/x", b"", 401, "401", None, key="wrong"),
+    Malformed("event id not UTF-8", "POST", "personalizer/v1.0/events/%FF/reward", b'{"value":1}', 400, "InvalidEventIdToActivate", "eventId"),
+    Malformed("event id too long", "POST", f"personalizer/v1.0/events/{'e' * 257}/activate", b"", 400, "InvalidEventIdToActivate", "eventId"),
+    Malformed("event id with a control", "POST", "personalizer/v1.0/events/a%00b/activate", b"", 400, "InvalidEventIdToActivate", "eventId"),
+)  # fmt: skip
