@@ -1,0 +1,205 @@
+"""The parsers: what they accept they keep, and nothing but the documented error comes out."""
+
+import json
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from shared.contract.durations import parse_duration, render_duration
+from shared.contract.errors import ContractError
+from shared.contract.event_ids import event_id_from_url
+from shared.contract.policy import parse_policy, render_policy
+from shared.contract.rank import parse_rank, render_rank
+from shared.contract.reward import parse_reward
+from shared.contract.service_configuration import (
+    parse_service_configuration,
+    render_service_configuration,
+)
+from shared.contract.versions import ApiVersion
+from shared.events.interaction import ExcludedAction, Interaction
+from shared.learner.arguments import ArgumentsError, parse
+from shared.learner.features import FeatureError, action_features, shared_features
+from shared.learner.layout import action_json
+from shared.services.loop_settings import LoopSettings
+
+NOW = datetime(2026, 1, 2, 3, 4, 5, tzinfo=UTC)
+CURRENT = LoopSettings(policy_name="0" * 32, last_edit=NOW)
+JSON = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats() | st.text(),
+    lambda inner: st.lists(inner, max_size=4) | st.dictionaries(st.text(), inner, max_size=4),
+    max_leaves=20,
+)
+PARSERS = {
+    "rank": parse_rank,
+    "reward": parse_reward,
+    "policy": lambda body: parse_policy(body, CURRENT, NOW),
+    "service": lambda body: parse_service_configuration(body, CURRENT, ApiVersion.V1_0, NOW),
+}
+FIELDS = st.sampled_from(
+    ["actions", "contextFeatures", "excludedActions", "eventId", "deferActivation", "value", "name",
+     "arguments", "rewardWaitTime", "defaultReward", "rewardAggregation", "learningMode",
+     "explorationPercentage", "modelExportFrequency", "logRetentionDays", "logMirrorSasUri"]
+)  # fmt: skip
+
+
+@pytest.mark.parametrize("name", PARSERS)
+@given(body=st.binary() | st.dictionaries(FIELDS, JSON).map(lambda v: json.dumps(v).encode()))
+@settings(max_examples=300, deadline=None)
+def test_nothing_but_the_documented_error_comes_out(name, body):
+    try:
+        PARSERS[name](body)
+    except ContractError as error:
+        assert error.code.status == 400
+
+
+@given(st.dictionaries(st.text(), JSON, max_size=4))
+@settings(max_examples=500, deadline=None)
+def test_the_learner_can_read_whatever_rank_accepts(features):
+    body = json.dumps({"actions": [{"id": "a", "features": [features]}]}).encode()
+    try:
+        request = parse_rank(body)
+    except ContractError as error:
+        assert error.target in ("body", None) or error.target.startswith("actions[0]")
+        return
+    [action] = request.actions
+    again = parse_rank(b'{"actions":[{"id":"a","features":%b}]}' % action.features)
+    assert again == request
+    action_features(action_json(action.id, action.features))
+    shared_features({"FromUrl": action.features})
+
+
+@given(st.text(max_size=60) | st.lists(st.sampled_from(
+    ["--cb_explore_adf", "-q", "::", "--epsilon", "0.1", "nan", "-b", "99", "--bag", "--l1", "=", '"']
+)).map(" ".join))  # fmt: skip
+def test_arguments_are_understood_or_refused_by_name(text):
+    try:
+        parse(text)
+    except ArgumentsError as error:
+        assert error.argument
+
+
+@given(st.text(min_size=1, max_size=200))
+def test_an_event_id_survives_the_url(text):
+    from urllib.parse import quote
+
+    try:
+        url = f"http://h/personalizer/v1.0/events/{quote(text, safe='')}/reward"
+    except UnicodeEncodeError:
+        return
+    try:
+        assert event_id_from_url(url) == text
+    except ContractError:
+        assert any(ord(character) < 32 for character in text)
+
+
+@given(st.timedeltas(timedelta(0), timedelta(days=400)))
+def test_durations_survive_rendering(value):
+    assert parse_duration(render_duration(value)) == value
+
+
+@pytest.mark.parametrize(
+    ("text", "rendered"),
+    [("00:10:00", "PT10M"), ("1.02:00:00", "P1DT2H"), ("PT120S", "PT2M"), ("PT0.5S", "PT0.5S"),
+     ("P28D", "P28D"), ("PT24H", "P1D"), ("PT0S", "PT0S")],
+)  # fmt: skip
+def test_both_notations_of_a_duration_are_read(text, rendered):
+    assert render_duration(parse_duration(text)) == rendered
+
+
+@pytest.mark.parametrize("text", ["", "P", "PT", "10M", "PT10", "P1Y", "-PT1S", "1:2", "PT1S "])
+def test_what_is_no_duration_is_refused(text):
+    with pytest.raises(ValueError, match="duration"):
+        parse_duration(text)
+
+
+def test_names_are_read_whatever_their_case():
+    body = b'{"Actions":[{"Id":"a","FEATURES":[{"X":1}]}],"EventID":"e","DeferActivation":true}'
+
+    request = parse_rank(body)
+
+    assert (request.event_id, request.defer_activation) == ("e", True)
+    assert request.actions[0].features == b'[{"X":1}]'
+
+
+def test_null_becomes_text_and_names_with_an_underscore_are_dropped():
+    [action] = parse_rank(
+        b'{"actions":[{"id":"a","features":[{"x":null,"_y":1,"n":{"_z":2,"w":true}},null]}]}'
+    ).actions
+
+    assert action.features == b'[{"x":"null","n":{"w":true}}]'
+
+
+def test_excluded_actions_keep_their_places_in_the_ranking():
+    interaction = Interaction(
+        "e", NOW, b"{}", ("a", "b", "c"), (2, 0, 1), (0.1, 0.1, 0.8),
+        excluded=(ExcludedAction(0, "x"), ExcludedAction(2, "y")),
+    )  # fmt: skip
+
+    body = json.loads(render_rank(interaction))
+
+    assert [(a["id"], a["probability"]) for a in body["ranking"]] == [
+        ("x", 0.0), ("c", 0.8), ("y", 0.0), ("a", 0.1), ("b", 0.1),
+    ]  # fmt: skip
+    assert body["rewardActionId"] == "c"
+
+
+def put(version=ApiVersion.V1_1_PREVIEW_1, current=CURRENT, **changes):
+    body = {
+        "rewardWaitTime": "PT5S",
+        "defaultReward": -0.5,
+        "rewardAggregation": "Average",
+        "explorationPercentage": 0.200000003,
+        "modelExportFrequency": "00:05:00",
+        "logRetentionDays": 7,
+        **changes,
+    }
+    return parse_service_configuration(json.dumps(body).encode(), current, version, NOW)
+
+
+def test_floats_come_back_as_float32():
+    assert b'"explorationPercentage":0.2,' in render_service_configuration(put(), ApiVersion.V1_0)
+
+
+def test_optional_fields_are_merged():
+    once = put(isAutoOptimizationEnabled=False, autoOptimizationFrequency="P7D")
+    twice = put(current=once)
+
+    assert twice.auto_optimization == once.auto_optimization
+    assert not twice.auto_optimization.enabled
+
+
+@pytest.mark.parametrize(
+    ("version", "count"),
+    [(ApiVersion.V1_0, 6), (ApiVersion.V1_1_PREVIEW_2, 11), (ApiVersion.V2022_09_01_PREVIEW, 12)],
+)
+def test_every_version_shows_its_own_fields(version, count):
+    assert len(json.loads(render_service_configuration(CURRENT, version))) == count
+
+
+def test_exploration_and_epsilon_always_agree():
+    policy = b'{"name":"mine","arguments":"--cb_explore_adf --epsilon 0.35 -q ::"}'
+    by_policy = parse_policy(policy, CURRENT, NOW)
+    by_service = put(current=by_policy, explorationPercentage=0.1)
+
+    assert by_policy.exploration == 0.35
+    assert by_service.arguments == "--cb_explore_adf --epsilon 0.1 -q ::"
+
+
+def test_a_policy_keeps_the_loops_name_and_its_own_text():
+    changed = parse_policy(
+        b'{"name":"mine","arguments":"--cb_explore_adf  --dsjson"}', CURRENT, NOW
+    )
+
+    assert json.loads(render_policy(changed)) == {
+        "name": "0" * 32,
+        "arguments": "--cb_explore_adf  --dsjson",
+    }
+    assert replace(changed, arguments=CURRENT.arguments) == CURRENT
+
+
+def test_features_that_vw_cannot_read_are_refused_by_the_learner_too():
+    with pytest.raises(FeatureError):
+        action_features(b'{"j":[{"x":["a"]}]}')

@@ -1,0 +1,70 @@
+"""Microsoft's own worker runtime finds and executes the app."""
+
+import importlib.util
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from shared.contract.operations import OPERATIONS
+from tests.conftest import FAST
+
+ROOT = Path(__file__).resolve().parent.parent.parent
+HOST = ROOT / "tests" / "support" / "worker_host.py"
+
+
+@pytest.fixture(scope="module")
+def results(azurite):
+    if importlib.util.find_spec("azure_functions_runtime") is None:
+        pytest.skip("azure-functions-runtime is not installed; `make test` installs it")
+    ran = subprocess.run(
+        [sys.executable, str(HOST)],
+        env={**os.environ, **FAST, "DATA_STORAGE": azurite},
+        capture_output=True,
+        text=True,
+        timeout=90,
+        check=False,
+    )
+    lines = [line for line in ran.stdout.splitlines() if line.startswith("RESULT ")]
+    assert lines, ran.stderr[-2000:]
+    return json.loads(lines[-1].removeprefix("RESULT "))
+
+
+def test_all_functions_are_found(results):
+    expected = {"train", "train_now", "health", "nothing_here", "nothing_here_2019"}
+    expected |= {o.name for o in OPERATIONS} | {f"{o.name}_versionless" for o in OPERATIONS}
+
+    assert set(results["functions"]) == expected
+
+
+def test_rank_reward_and_the_timer_execute(results):
+    assert results["rank"]["status"] in (201, "201")
+    assert results["rank"]["body"]["rewardActionId"] == "a"
+    assert results["reward"]["status"] in (204, "204")
+    assert results["train"] == {"ok": True, "error": None}
+
+
+def test_no_function_json_switches_the_programming_model():
+    ignored = {"node_modules", ".venv"}
+    found = [p for p in ROOT.rglob("function.json") if not ignored & set(p.parts)]
+
+    assert found == []
+
+
+def test_the_app_refuses_to_start_without_a_key():
+    environ = {k: v for k, v in os.environ.items() if not k.startswith("PERSONALIZER_KEY")}
+    ran = subprocess.run(
+        [sys.executable, "-c", "import function_app"],
+        cwd=ROOT,
+        env={**environ, "DATA_STORAGE": "UseDevelopmentStorage=true"},
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+
+    assert ran.returncode != 0
+    assert "PERSONALIZER_KEY_1" in ran.stderr
