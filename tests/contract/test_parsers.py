@@ -189,9 +189,8 @@ def test_exploration_and_epsilon_always_agree():
 
 
 def test_a_policy_keeps_the_loops_name_and_its_own_text():
-    changed = parse_policy(
-        b'{"name":"mine","arguments":"--cb_explore_adf  --dsjson"}', CURRENT, NOW
-    )
+    body = b'{"name":"mine","arguments":"--cb_explore_adf  --dsjson"}'
+    changed = parse_policy(body, CURRENT, NOW)
 
     assert json.loads(render_policy(changed)) == {
         "name": "0" * 32,

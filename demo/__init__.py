@@ -1,0 +1,1 @@
+"""A simulated audience against the running loop: watch it learn."""
