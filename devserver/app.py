@@ -72,6 +72,11 @@ class LocalApp:
         self.stop()
 
     @property
+    def storage(self) -> str:
+        """Connection string of the storage in use."""
+        return self._environ["DATA_STORAGE"]
+
+    @property
     def ended(self) -> str | None:
         """The name of a process that ended by itself, or None."""
         azurite = [self._azurite.child] if self._azurite else []

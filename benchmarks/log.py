@@ -1,0 +1,80 @@
+"""The seeded log that the benchmarks use: news articles, four kinds of features."""
+
+import json
+import random
+from collections.abc import Iterator
+from typing import Any
+
+_TOPICS = ["sport", "politics", "tech", "food", "travel", "music", "film", "health"]
+_CITIES = ["seattle", "berlin", "tokyo", "paris", "lagos", "quito", "delhi", "perth"]
+
+
+def catalogue(size: int, seed: int) -> list[dict[str, Any]]:
+    """Return actions as the learner gets them."""
+    rng = random.Random(seed)
+    return [
+        {
+            "_tag": f"a{seed}-{i}",
+            "i": {"constant": 1, "id": f"a{seed}-{i}"},
+            "j": [
+                {
+                    "topic": rng.choice(_TOPICS),
+                    "length": rng.choice(["short", "long"]),
+                    "premium": rng.random() < 0.5,
+                    "age": round(rng.random(), 3),
+                    "tone": rng.choice(["calm", "fun", "serious"]),
+                }
+            ],
+        }
+        for i in range(size)
+    ]
+
+
+def context(rng: random.Random) -> list[dict[str, Any]]:
+    """Return context features."""
+    return [
+        {
+            "city": rng.choice(_CITIES),
+            "device": rng.choice(["phone", "desk"]),
+            "member": rng.random() < 0.3,
+            "spend": round(rng.random(), 3),
+            "hour": rng.randrange(24),
+        }
+    ]
+
+
+def decisions(count: int, actions: int, seed: int, *, new: bool = False) -> Iterator[bytes]:
+    """Yield decision texts over one fixed catalogue, or over actions never seen before."""
+    rng = random.Random(seed)
+    fixed = catalogue(actions, 1)
+    for number in range(count):
+        offered = catalogue(actions, 1000 + number) if new else fixed
+        yield text({"FromUrl": context(rng), "_multi": offered})
+
+
+def log(count: int, actions: int, seed: int) -> Iterator[bytes]:
+    """Yield lines of a joined log."""
+    rng = random.Random(seed)
+    for number, decision in enumerate(decisions(count, actions, seed)):
+        chosen = rng.randrange(actions)
+        line = {
+            "_label_cost": -float(rng.random() < 0.3),
+            "_label_probability": 1 / actions,
+            "_label_Action": chosen + 1,
+            "_labelIndex": chosen,
+            "o": [],
+            "Timestamp": "2026-01-01T00:00:00Z",
+            "Version": "1",
+            "EventId": f"e{number}",
+            "a": [chosen + 1, *(i + 1 for i in range(actions) if i != chosen)],
+            "p": [1 / actions] * actions,
+            "VWState": {"m": "N/A"},
+            "_original_label_cost": 0.0,
+            "Bucket": 0,
+        }
+        yield text(line)[:-1] + b',"c":' + decision + b"}\n"
+
+
+def text(value: Any) -> bytes:
+    """Return compact JSON."""
+    return json.dumps(value, separators=(",", ":")).encode()

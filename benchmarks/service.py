@@ -1,0 +1,133 @@
+"""The whole Rank over HTTP with its durable insert, beside what it is made of; start-up costs."""
+
+import asyncio
+import os
+import subprocess
+import sys
+import time
+from collections.abc import Awaitable, Callable, Iterator
+from typing import Any
+
+import aiohttp
+
+from benchmarks.log import text
+from devserver.app import LocalApp
+from shared import wiring
+from shared.events.interaction import Interaction
+from shared.services.ports import EventSpace
+from shared.settings import Settings
+
+CONNECTIONS = (1, 16, 64)
+SECONDS = 4.0
+BODY = text(
+    {
+        "contextFeatures": [{"os": "linux", "hour": 7, "member": True}],
+        "actions": [{"id": f"a{i}", "features": [{"topic": f"t{i}"}]} for i in range(5)],
+    }
+)
+
+
+def figures() -> Iterator[dict[str, Any]]:
+    """Yield all figures of this module."""
+    yield start_up()
+    with LocalApp({**os.environ, "TRAIN_SCHEDULE": "0 0 0 1 1 *"}) as app:
+        storage = app.storage
+        for connections in CONNECTIONS:
+            yield asyncio.run(_rank(app, storage, connections))
+
+
+async def _rank(app: LocalApp, storage: str, connections: int) -> dict[str, Any]:
+    headers = {"Ocp-Apim-Subscription-Key": app.key}
+    settings = Settings.from_environ({"PERSONALIZER_KEY_1": "k" * 16, "DATA_STORAGE": storage})
+    limit = aiohttp.TCPConnector(limit=connections)
+    async with (
+        aiohttp.ClientSession(headers=headers, connector=limit) as session,
+        wiring.azure_stores(settings) as stores,
+    ):
+
+        async def rank(_: int) -> None:
+            url = f"{app.url}personalizer/v1.0/rank"
+            async with session.post(url, data=BODY) as answer:
+                if answer.status != 201:
+                    raise RuntimeError(f"Rank answered {answer.status}")
+                await answer.read()
+
+        async def health(_: int) -> None:
+            async with session.get(f"{app.url}health") as answer:
+                await answer.read()
+
+        space = EventSpace("bench", 0, 8, 60)
+        now = wiring.now()
+
+        async def insert(number: int) -> None:
+            name = f"{connections} {number} {time.perf_counter_ns()}"
+            row = Interaction(name, now, BODY, ("a",) * 5, (0, 1, 2, 3, 4), (0.2,) * 5)
+            await stores.events.add_interaction(space, space.bucket(now), row)
+
+        ranked = await _load(rank, connections)
+        handled = await _load(health, connections)
+        inserted = await _load(insert, connections)
+    return {
+        "figure": f"Rank over HTTP, durable, {connections} connections",
+        "peer": "a bare insert of the same size; a handler without storage",
+        "rank_per_s": round(ranked[0]),
+        "insert_per_s": round(inserted[0]),
+        "handler_per_s": round(handled[0]),
+        "rank_ms_p50": ranked[1],
+        "rank_ms_p99": ranked[2],
+        "ratio": round(ranked[0] / inserted[0], 2),
+        "ratio_is": "throughput of Rank to that of the bare insert; load and emulator share cores",
+    }
+
+
+async def _load(
+    work: Callable[[int], Awaitable[None]], connections: int
+) -> tuple[float, float, float]:
+    """Return calls per second and the p50 and p99 in milliseconds."""
+    times: list[float] = []
+    start = time.perf_counter()
+
+    async def worker(number: int) -> None:
+        while (begun := time.perf_counter()) - start < SECONDS:
+            await work(number)
+            times.append(time.perf_counter() - begun)
+
+    await work(0)
+    await asyncio.gather(*map(worker, range(connections)))
+    elapsed = time.perf_counter() - start
+    times.sort()
+    p50, p99 = (round(times[int(len(times) * share)] * 1e3, 2) for share in (0.5, 0.99))
+    return len(times) / elapsed, p50, p99
+
+
+def start_up() -> dict[str, Any]:
+    """Measure importing the whole app in a new process, beside Microsoft's package alone."""
+    environ = {**os.environ, "PERSONALIZER_KEY_1": "k" * 16, "DATA_STORAGE": "unused"}
+    code = (
+        "import time, psutil; t = time.perf_counter(); import {}; "
+        "print(time.perf_counter() - t, psutil.Process().memory_info().rss)"
+    )
+    found = {}
+    for module in ("azure.functions", "shared.learner.policy", "function_app"):
+        runs = [
+            subprocess.run(
+                [sys.executable, "-c", code.format(module)],
+                env=environ,
+                capture_output=True,
+                text=True,
+                check=True,
+            ).stdout.split()
+            for _ in range(5)
+        ]
+        found[module] = (min(float(r[0]) for r in runs), min(int(r[1]) for r in runs))
+    return {
+        "figure": "cold import",
+        "peer": "azure.functions alone",
+        "app_ms": round(found["function_app"][0] * 1e3),
+        "learner_ms": round(found["shared.learner.policy"][0] * 1e3),
+        "peer_ms": round(found["azure.functions"][0] * 1e3),
+        "app_mib": round(found["function_app"][1] / 2**20),
+        "learner_mib": round(found["shared.learner.policy"][1] / 2**20),
+        "ratio": round(found["function_app"][0] / found["azure.functions"][0], 2),
+        "ratio_is": "import time of the app to that of its framework",
+    }
