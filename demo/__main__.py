@@ -21,7 +21,7 @@ from devserver.app import LocalApp
 
 POLICY = "--cb_explore_adf --epsilon 0.1 --cb_type mtr -l 0.5 --power_t 0 -q ::"
 CONFIGURATION = {
-    "rewardWaitTime": "PT2S",
+    "rewardWaitTime": "PT1S",
     "defaultReward": 0.0,
     "rewardAggregation": "earliest",
     "explorationPercentage": 0.1,
@@ -31,17 +31,19 @@ CONFIGURATION = {
 IMPATIENT = {
     "TRAIN_SCHEDULE": "* * * * * *",
     "BUCKET_SECONDS": "1",
-    "WRITE_DEADLINE_SECONDS": "2",
+    "WRITE_DEADLINE_SECONDS": "1",
     "MODEL_POLL_SECONDS": "0.5",
 }
 WINDOW = 200
+PER_SECOND = 100
+"""Visitors; rewards close some four seconds after their Rank, so haste only hides learning."""
 ARTIFACTS = Path("artifacts")
 
 
 def main() -> None:
     """Run the demonstration on an app of its own, or on one that already runs."""
     parser = argparse.ArgumentParser(prog="python -m demo", description=__doc__)
-    parser.add_argument("--visitors", type=int, default=4000)
+    parser.add_argument("--visitors", type=int, default=5000)
     parser.add_argument("--endpoint", help="an app that already runs; its loop is reconfigured")
     parser.add_argument("--key", default=os.environ.get("PERSONALIZER_KEY_1", ""))
     arguments = parser.parse_args()
@@ -61,6 +63,7 @@ def simulate(endpoint: str, key: str, visitors: int) -> list[float]:
     actions = [RankableAction(id=name, features=[about]) for name, about in DRINKS.items()]
     rewards: list[float] = []
     with PersonalizerClient(endpoint, CognitiveServicesCredentials(key)) as client:
+        started = time.monotonic()
         progress = tqdm(range(visitors), unit=" visitors", ncols=88)
         for number in progress:
             guest = visitor(rng, changed=number >= visitors // 2)
@@ -68,6 +71,7 @@ def simulate(endpoint: str, key: str, visitors: int) -> list[float]:
             reward = float(guest.buys(ranked.reward_action_id, rng))
             client.events.reward(ranked.event_id, reward)
             rewards.append(reward)
+            time.sleep(max(0.0, started + number / PER_SECOND - time.monotonic()))
             if number % 20 == 0:
                 recent = rewards[-WINDOW:]
                 progress.set_postfix_str(f"mean reward {sum(recent) / len(recent):.2f}")

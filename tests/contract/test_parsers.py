@@ -72,7 +72,7 @@ def test_the_learner_can_read_whatever_rank_accepts(features):
 
 
 @given(st.text(max_size=60) | st.lists(st.sampled_from(
-    ["--cb_explore_adf", "-q", "::", "--epsilon", "0.1", "nan", "-b", "99", "--bag", "--l1", "=", '"']
+    ["--cb_explore_adf", "-q", "::", "--epsilon", "0.1", "nan", "-b", "99", "--bag", "=", '"']
 )).map(" ".join))  # fmt: skip
 def test_arguments_are_understood_or_refused_by_name(text):
     try:

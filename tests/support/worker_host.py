@@ -92,7 +92,7 @@ async def main():
         str(uuid.uuid4()), found["train"].function_id, [("timer", timer)], {}
     )
     results["train"] = {"ok": bool(ok), "error": str(error) if error else None}
-    print("RESULT " + json.dumps(results))
+    sys.stdout.write(f"RESULT {json.dumps(results)}\n")
 
 
 asyncio.run(main())
