@@ -113,8 +113,8 @@ def show(rewards: list[float]) -> None:
     axes.axhline(BEST, color="#2e7d32", linestyle="--", label="best possible")
     axes.axhline(RANDOM, color="#8a8a8a", linestyle=":", label="random")
     axes.axvline(len(rewards) / 2, color="#c62828", linewidth=0.8, label="tastes change")
-    axes.set(xlabel="visitors", ylabel=f"mean reward of the last {WINDOW}", ylim=(0, 1))
-    axes.legend(loc="lower right", ncols=2, frameon=False)
+    axes.set(xlabel="visitors", ylabel=f"mean reward of the last {WINDOW}", ylim=(0, 1.1))
+    axes.legend(loc="upper center", ncols=4, frameon=False)
     ARTIFACTS.mkdir(exist_ok=True)
     path = ARTIFACTS / "learning_curve.png"
     figure.savefig(path, dpi=150)

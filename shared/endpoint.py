@@ -14,6 +14,7 @@ from shared.contract.errors import ContractError, ErrorCode, render_error
 from shared.contract.fields import check_size
 from shared.contract.operations import PREFIX, Operation
 from shared.contract.versions import ApiVersion, parse_version
+from shared.learner.features import FeatureError
 from shared.services.ports import EntityTooLarge, StorageError
 
 logger = logging.getLogger(__name__)
@@ -127,6 +128,8 @@ def _documented(exc: Exception) -> ContractError:
         return ContractError(
             ErrorCode.PAYLOAD_SIZE_EXCEEDED, "The request is too large to be stored.", "body"
         )
+    if isinstance(exc, FeatureError):
+        return ContractError(ErrorCode.INVALID_RANK_REQUEST, f"{exc}.".capitalize(), "actions")
     if isinstance(exc, StorageError):
         logger.error("storage: %s", exc)
         return ContractError(

@@ -3,9 +3,13 @@
 import os
 
 import pytest
+from hypothesis import settings
 
 from devserver.app import LocalApp
 from devserver.azurite import Azurite
+
+settings.register_profile("steady", deadline=None)  # a busy machine is not a failure
+settings.load_profile("steady")
 
 FAST = {
     "PERSONALIZER_KEY_1": "first-key-of-the-tests",

@@ -21,7 +21,7 @@ FNV = np.uint32(16777619)
 WILDCARD = ord(":")
 CONSTANT_NAMESPACE = 128
 
-MAX_TERMS = 100_000
+MAX_TERMS = 50_000
 """Features that one action may have after combination; more are refused, not computed."""
 
 Terms = tuple[NDArray[np.intp], ...]
@@ -43,7 +43,7 @@ class Plan:
     mixed: Terms
 
 
-@lru_cache(maxsize=4096)
+@lru_cache(maxsize=1024)
 def plan(interactions: tuple[bytes, ...], action: Shape, shared: Shape, constant: bool) -> Plan:
     """Compile the terms for an action's and the shared features' shapes.
 

@@ -58,7 +58,8 @@ class Learner:
     def learn(self, example: Example) -> None:
         """Learn one example; one that cannot be used is counted and changes nothing else."""
         try:
-            slots, values, n_actions = self._chosen_features(example)
+            with np.errstate(over="ignore", invalid="ignore"):  # found again by the regressor
+                slots, values, n_actions = self._chosen_features(example)
         except (FeatureError, IndexError):
             self.skipped += 1
             return

@@ -19,6 +19,17 @@ def app():
         yield app
 
 
+def wait_until_learned(app, events):
+    """Return the health report once a model of so many events is served."""
+    deadline = time.monotonic() + 60
+    while True:
+        health = call(app, "GET", "health")[1]
+        if health["model"]["learnedEvents"] == events:
+            return health
+        assert time.monotonic() < deadline, health
+        time.sleep(0.3)
+
+
 def test_a_loop_learns_end_to_end(app):
     configuration = {
         "rewardWaitTime": "PT2S",
@@ -34,16 +45,13 @@ def test_a_loop_learns_end_to_end(app):
     time.sleep(1)
 
     early = visits(app, 1_000, seed=1)
-    time.sleep(8)  # until the first half is closed, learned and published
+    wait_until_learned(app, 1_000)
     late = visits(app, 1_000, seed=2)
 
     assert sum(early[:100]) / 100 < 0.6, "before it has learned it chooses blindly"
     assert sum(late[-500:]) / 500 >= 0.80
 
-    time.sleep(8)
-    status, health = call(app, "GET", "health")
-    assert status == 200
-    assert health["model"]["learnedEvents"] == 2_000
+    health = wait_until_learned(app, 2_000)
     assert health["closedEvents"] == 2_000
     assert health["lateEvents"] == 0
     ranked = call(
