@@ -81,10 +81,10 @@ class GradientDescent:
         self.lowest = min(self.lowest, float(label))
         self.highest = max(self.highest, float(label))
         predicted = f32(np.add.reduce(self.weights.take(slots) * values))
+        if not math.isfinite(predicted) or not math.isfinite(weight):
+            return False
         predicted = min(max(predicted, f32(self.lowest)), f32(self.highest))
         error = label - predicted
-        if not np.isfinite(error) or not np.isfinite(weight):
-            return False
         if error == 0 or not weight > 0:
             return True
         # f32 scalars throughout: this is where VW rounds
