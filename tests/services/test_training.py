@@ -7,10 +7,12 @@ from contextlib import asynccontextmanager
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
+import numpy as np
 import pytest
 
 from shared.events.joined_log import decode_lines
 from shared.events.rewards import Aggregation, RewardSettings
+from shared.learner.checkpoint import loads
 from shared.services.append import Writing
 from shared.services.loop_state import LoopDefaults, Loops, model_name
 from shared.services.ports import Conflict
@@ -304,3 +306,21 @@ async def test_a_commit_needs_the_state_that_was_read():
 
     with pytest.raises(Conflict):
         await world.loops.commit_state(LOOP, state, etag)
+
+
+async def test_vowpal_wabbit_learns_the_same_from_our_log(tmp_path):
+    vowpalwabbit = pytest.importorskip("vowpalwabbit", reason="the oracle is not installed")
+    world = await lived()
+    await world.trainer(events_per_step=40).train()
+    log = tmp_path / "log.dsjson"
+    blobs = [b for name, b in sorted(world.blobs.blobs.items()) if "/log/" in name]
+    log.write_bytes(b"".join(gzip.decompress(blob.data) for blob in blobs))
+
+    arguments = "--cb_explore_adf --epsilon 0.2 -q ::"
+    peer = vowpalwabbit.Workspace(f"{arguments} --dsjson -d {log} --quiet --no_stdin")
+    theirs = np.array([peer.get_weight(slot) for slot in range(1 << 18)])
+    peer.finish()
+
+    ours = loads(await world.model()).regressor.weights
+    assert np.count_nonzero(theirs) > 10
+    assert np.abs(ours - theirs).max() < 1e-5
