@@ -1,0 +1,76 @@
+"""Routing as the real host routes: on the encoded path, literals before parameters."""
+
+import azure.functions as func
+import pytest
+
+from devserver.functions_host import FunctionsHost, routes_of
+
+app = func.FunctionApp()
+
+
+def serve(name, route, methods, answer):
+    app.function_name(name)(
+        app.route(route, methods=methods, auth_level=func.AuthLevel.ANONYMOUS)(answer)
+    )
+
+
+async def say_id(req: func.HttpRequest) -> func.HttpResponse:
+    return func.HttpResponse(f"id {req.route_params['id']} {req.url}")
+
+
+def say_literal(req: func.HttpRequest) -> func.HttpResponse:
+    return func.HttpResponse(f"literal {req.params.get('q')}")
+
+
+async def fail(req: func.HttpRequest) -> func.HttpResponse:
+    raise ValueError("secret")
+
+
+async def say_rest(req: func.HttpRequest) -> func.HttpResponse:
+    return func.HttpResponse(f"rest {req.route_params['path']}", status_code=404)
+
+
+serve("rest", "api/{*path}", ["GET"], say_rest)
+serve("by_id", "api/{id}", ["GET"], say_id)
+serve("literal", "api/literal", ["GET"], say_literal)
+serve("fail", "fail", ["POST"], fail)
+HOST = FunctionsHost(routes_of(app, ""))
+
+
+async def ask(method, path, body=b""):
+    sent = []
+    raw, _, query = path.partition("?")
+    scope = {
+        "type": "http", "method": method, "scheme": "http", "raw_path": raw.encode(),
+        "query_string": query.encode(), "headers": [(b"host", b"h")],
+    }  # fmt: skip
+
+    async def receive():
+        return {"type": "http.request", "body": body}
+
+    async def send(message):
+        sent.append(message)
+
+    await HOST(scope, receive, send)
+    return sent[0]["status"], sent[1]["body"].decode()
+
+
+@pytest.mark.parametrize(
+    ("method", "path", "answer"),
+    [
+        ("GET", "/api/literal?q=1", (200, "literal 1")),
+        ("GET", "/API/Literal", (200, "literal None")),
+        ("GET", "/api/7", (200, "id 7 http://h/api/7")),
+        ("GET", "/api/a%2Fb%20c", (200, "id a%2Fb c http://h/api/a%2Fb%20c")),
+        ("GET", "/api/a/b", (404, "rest a/b")),
+        ("POST", "/api/7", (405, "")),
+        ("GET", "/nowhere", (404, "")),
+        ("POST", "/fail", (500, "")),
+    ],
+)
+async def test_requests_reach_the_function_that_azure_would_choose(method, path, answer):
+    assert await ask(method, path) == answer
+
+
+async def test_a_huge_body_reaches_no_function():
+    assert (await ask("POST", "/fail", bytes(6_000_000)))[0] == 413
