@@ -68,7 +68,6 @@ class Policy:
         self._weights.setflags(write=False)
         self._mask = np.uint32(len(weights) - 1)
         # What depends on actions and weights only is computed once per set of actions.
-        self._own_cost = lru_cache(maxsize=8192)(self._compute_own_cost)
         self._groups = lru_cache(maxsize=256)(self._compute_groups)
 
     def decide(
@@ -135,30 +134,22 @@ class Policy:
     def _compute_groups(
         self, actions: tuple[bytes, ...]
     ) -> tuple[list[_Group], NDArray[np.float32]]:
-        """Return the actions by shape, and each one's own cost."""
+        """Return the actions by shape, and the part of each one's cost that needs no context."""
         by_shape: dict[Shape, list[int]] = {}
         features = [action_features(action) for action in actions]
         for position, action in enumerate(features):
             by_shape.setdefault(action.shape, []).append(position)
-        groups = [
-            _Group(
-                np.array(positions, np.intp),
-                shape,
-                np.array([_with_constant(features[p].hashes) for p in positions], np.uint32),
-                np.array([np.append(features[p].values, np.float32(1)) for p in positions]),
-            )
-            for shape, positions in by_shape.items()
-        ]
-        return groups, np.array([self._own_cost(action) for action in actions], np.float32)
-
-    def _compute_own_cost(self, action: bytes) -> float:
-        """Return the part of an action's cost that has nothing to do with the context."""
-        features = action_features(action)
-        terms = plan(self.settings.interactions, features.shape, (), self.settings.constant)
-        row = _with_constant(features.hashes)
-        with np.errstate(all="ignore"):
-            return float(self._dot(terms.terms, row, np.append(features.values, np.float32(1))))
-
-
-def _with_constant(row: NDArray[np.uint32]) -> NDArray[np.uint32]:
-    return np.append(row, np.uint32(CONSTANT_HASH))
+        groups = []
+        own = np.empty(len(actions), np.float32)
+        for shape, positions in by_shape.items():
+            size = (len(positions), len(features[positions[0]].hashes) + 1)
+            hashed = np.full(size, CONSTANT_HASH, np.uint32)
+            values = np.ones(size, np.float32)
+            for row, position in enumerate(positions):
+                hashed[row, :-1] = features[position].hashes
+                values[row, :-1] = features[position].values
+            groups.append(_Group(np.array(positions, np.intp), shape, hashed, values))
+            terms = plan(self.settings.interactions, shape, (), self.settings.constant)
+            with np.errstate(all="ignore"):
+                own[positions] = self._dot(terms.terms, hashed, values)
+        return groups, own
