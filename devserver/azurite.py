@@ -15,7 +15,7 @@ OLDEST_NODE = 20
 KEY = "Eby8vdM02xNOcqFlqUwJPLlmEtlCDXJ1OUzFT50uSRZ6IFsuFq2UVErCz4I6tq/K1SZFPTOtr/KBHBeksoGMGw=="
 """The emulator's account key: published by Microsoft, the same everywhere, not a secret."""
 
-_LISTENS = re.compile(r"Azurite (Blob|Table) service .*listen\w* (?:at|on) http://([\d.]+:\d+)")
+_LISTENS = re.compile(r"Azurite (Blob|Table) service .*listen\w* (?:at|on) https?://([\d.]+:\d+)")
 START_WITHIN = 30.0
 
 
@@ -24,10 +24,13 @@ class Azurite:
 
     Attributes:
         connection_string: For Microsoft's storage clients.
+        addresses: Host and port of the ``Blob`` and the ``Table`` service.
     """
 
-    def __init__(self, folder: Path | None) -> None:
+    def __init__(self, folder: Path | None, *options: str) -> None:
         """Start it and wait until it listens; without a folder it keeps everything in memory.
+
+        Further ``options`` are Azurite's own.
 
         Raises:
             RuntimeError: It, or Node.js, is missing or does not start.
@@ -40,12 +43,13 @@ class Azurite:
             "Azurite",
             # Its list of API versions is older than the client packages.
             [find_node(), str(MAIN), *flags, *place, "--skipApiVersionCheck",
-             "--disableTelemetry", "--loose"],
+             "--disableTelemetry", "--loose", *options],
             os.environ,
             quiet=True,
         )  # fmt: skip
         found = self._wait()
         account = "http://{}/devstoreaccount1"
+        self.addresses = found
         self.connection_string = (
             "DefaultEndpointsProtocol=http;AccountName=devstoreaccount1;"
             f"AccountKey={KEY};BlobEndpoint={account.format(found['Blob'])};"
