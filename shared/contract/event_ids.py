@@ -17,8 +17,8 @@ def event_id_from_url(url: str) -> str:
     Raises:
         ContractError: The id is empty, too long, or not UTF-8.
     """
-    segments = urlsplit(url).path.split("/")
     try:
+        segments = urlsplit(url).path.split("/")
         raw = segments[[segment.lower() for segment in segments].index("events") + 1]
         return check_id(unquote(raw, errors="strict"), "eventId", _refuse)
     except UnicodeDecodeError as exc:

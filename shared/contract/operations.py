@@ -50,7 +50,10 @@ OPERATIONS = (
 
 def no_operation(method: str, url: str) -> ContractError:
     """Return the error for a request that no operation answers: 405, or 404 with a hint."""
-    segments = urlsplit(url).path.strip("/").split("/")
+    try:
+        segments = urlsplit(url).path.strip("/").split("/")
+    except ValueError:
+        return _not_found("The URL cannot be read.")
     if segments[0].lower() == "personalization":
         return _not_found("The API's path is /personalizer/v1.0/..., not /personalization/...")
     rest = segments[1:]

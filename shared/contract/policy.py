@@ -7,8 +7,23 @@ from typing import Any
 import msgspec
 
 from shared.contract.errors import ErrorCode
-from shared.contract.fields import check_id, decode, kind, named, parse_object, refuser
-from shared.learner.arguments import MAX_LENGTH, ArgumentsError, explicit_epsilon, parse
+from shared.contract.fields import (
+    as_float32,
+    check_id,
+    decode,
+    kind,
+    named,
+    parse_object,
+    refuser,
+)
+from shared.learner.arguments import (
+    MAX_LENGTH,
+    ArgumentsError,
+    InvalidArgument,
+    explicit_epsilon,
+    parse,
+    with_epsilon,
+)
 from shared.services.loop_settings import DEFAULT_ARGUMENTS, LoopSettings
 
 _malformed = refuser(ErrorCode.INVALID_POLICY_CONTRACT)
@@ -18,7 +33,8 @@ _unusable = refuser(ErrorCode.INVALID_POLICY_CONFIGURATION)
 def parse_policy(body: bytes, current: LoopSettings, now: datetime) -> LoopSettings:
     """Return the settings after a PUT of a policy.
 
-    An ``--epsilon`` in the arguments becomes the exploration; without one it stays as it is.
+    An ``--epsilon`` in the arguments becomes the exploration, to float32 as the service
+    configuration has it; without one it stays as it is.
 
     Raises:
         ContractError: Name or arguments are missing, or an argument cannot be used.
@@ -41,10 +57,35 @@ def parse_policy(body: bytes, current: LoopSettings, now: datetime) -> LoopSetti
     try:
         parse(arguments)
         epsilon = explicit_epsilon(arguments)
+        exploration = current.exploration if epsilon is None else as_float32(epsilon)
+        explored(arguments, exploration)
     except ArgumentsError as exc:
         raise _unusable("arguments", f"{str(exc)[:1].upper()}{str(exc)[1:]}.") from exc
-    exploration = current.exploration if epsilon is None else epsilon
     return replace(current, arguments=arguments, exploration=exploration, last_edit=now)
+
+
+def explored(arguments: str, exploration: float) -> str:
+    """Return arguments with an exploration written into them, sure to be usable for learning.
+
+    The exploration is written as text, and again whenever the settings are used: it may not
+    fit, a quote may get in its way, or it may land in the value of another argument.
+
+    Raises:
+        ArgumentsError: The result would not be usable.
+    """
+    written = with_epsilon(arguments, exploration)
+    try:
+        usable = parse(written).epsilon == exploration
+        usable = usable and with_epsilon(written, exploration) == written
+    except ArgumentsError as exc:
+        raise InvalidArgument(
+            "--epsilon", f"the arguments cannot take --epsilon {exploration!r}: {exc}"
+        ) from exc
+    if not usable:
+        raise InvalidArgument(
+            "--epsilon", "--epsilon must be an argument of its own, without quotes"
+        )
+    return written
 
 
 def reset_policy(current: LoopSettings, now: datetime) -> LoopSettings:

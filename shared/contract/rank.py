@@ -21,6 +21,8 @@ from shared.services.rank_request import Action, RankRequest
 MAX_ACTIONS = 50
 MAX_DEPTH = 16
 """Of objects inside features."""
+MAX_KNOWN_BYTES = 4096
+"""Of an action that is remembered; it bounds the memory that callers can fill."""
 
 _refuse = refuser(ErrorCode.INVALID_RANK_REQUEST)
 _encode = msgspec.json.Encoder().encode
@@ -90,9 +92,10 @@ def _actions(raw: msgspec.Raw | None) -> tuple[Action, ...]:
 
 
 def _action(text: bytes, index: int) -> Action:
-    """Parse an action; one that was seen before is not decoded again."""
+    """Parse an action; one that was seen before is not decoded again, unless it is large."""
+    parse = _known_action if len(text) <= MAX_KNOWN_BYTES else _parse_action
     try:
-        return _known_action(text)
+        return parse(text)
     except _FieldError as exc:
         raise _refuse(f"actions[{index}]{exc.path}", exc.message) from exc
 
@@ -106,12 +109,14 @@ class _FieldError(Exception):
         self.message = message
 
 
-@lru_cache(maxsize=8192)
-def _known_action(text: bytes) -> Action:
-    def refuse(target: str, message: str) -> Any:
-        return _FieldError(target, message)
+def _parse_action(text: bytes) -> Action:
+    def refuse_id(target: str, message: str) -> Any:
+        return _FieldError(f".{target}", message)
 
-    value = decode(text, "", refuse)
+    def refuse_all(target: str, message: str) -> Any:
+        return _FieldError("", message)
+
+    value = decode(text, "An action", refuse_all)
     if value is None:
         raise _FieldError("", "Actions contains null value.")
     if type(value) is not dict:
@@ -133,7 +138,10 @@ def _known_action(text: bytes) -> Action:
             ".features", "Every action should have at least one non-null action feature."
         )
     clean = [_object(item, f".features[{i}]", 1) for i, item in present]
-    return Action(check_id(name, ".id", refuse), _text(clean, ".features"))
+    return Action(check_id(name, "id", refuse_id), _text(clean, ".features"))
+
+
+_known_action = lru_cache(maxsize=8192)(_parse_action)
 
 
 def _context(members: dict[str, msgspec.Raw]) -> bytes:

@@ -1,7 +1,5 @@
 """Reward on the wire."""
 
-import math
-
 from shared.contract.errors import ErrorCode
 from shared.contract.fields import decode, kind, named, parse_object, refuser
 
@@ -20,6 +18,6 @@ def parse_reward(body: bytes) -> float:
     value = decode(raw, "value", _refuse)
     if type(value) not in (int, float):
         raise _refuse("value", f"value must be a number, not {kind(value)}.")
-    if not (math.isfinite(value) and -1 <= value <= 1):
+    if not -1 <= value <= 1:
         raise _refuse("value", "value must be between -1 and 1.")
     return float(value)

@@ -11,9 +11,10 @@ import msgspec
 from shared.contract.durations import parse_date, parse_duration, render_date, render_duration
 from shared.contract.errors import ContractError, ErrorCode
 from shared.contract.fields import check_number, decode, kind, named, parse_object, refuser
+from shared.contract.policy import explored
 from shared.contract.versions import ApiVersion
 from shared.events.rewards import Aggregation, RewardSettings
-from shared.learner.arguments import with_epsilon
+from shared.learner.arguments import ArgumentsError
 from shared.services.loop_settings import AutoOptimization, LearningMode, LogMirror, LoopSettings
 
 INT32 = 2**31 - 1
@@ -65,13 +66,10 @@ def parse_service_configuration(
     exploration = check_number(
         members["explorationPercentage"], 0, 1, "explorationPercentage", _refuse
     )
-    arguments = current.arguments
-    if exploration != current.exploration:
-        arguments = with_epsilon(arguments, exploration)
     return replace(
         current,
         last_edit=now,
-        arguments=arguments,
+        arguments=_arguments(current, exploration),
         exploration=exploration,
         rewards=rewards,
         model_export_frequency=_duration(members, "modelExportFrequency", EXPORT),
@@ -113,6 +111,18 @@ def render_service_configuration(settings: LoopSettings, version: ApiVersion) ->
     if version is ApiVersion.V2022_09_01_PREVIEW:
         fields["modelRetrainDays"] = settings.model_retrain_days
     return msgspec.json.encode({name: v for name, v in fields.items() if v is not None})
+
+
+def _arguments(current: LoopSettings, exploration: float) -> str:
+    if exploration == current.exploration:
+        return current.arguments
+    try:
+        return explored(current.arguments, exploration)
+    except ArgumentsError as exc:
+        raise _refuse(
+            "explorationPercentage",
+            f"explorationPercentage does not fit the policy that is set: {exc}.",
+        ) from exc
 
 
 def _rewards(members: dict[str, Any]) -> RewardSettings:
