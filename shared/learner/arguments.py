@@ -4,7 +4,7 @@ Nothing is skipped in silence. An argument either does what it does in VW 9.11, 
 learning (output and input format of VW's own program) and dropped, or is refused by its name.
 """
 
-import math
+import difflib
 import re
 import shlex
 from collections.abc import Iterator
@@ -59,6 +59,7 @@ class LearningSettings:
         clip_p: Smallest probability used in an importance weight.
         constant: Whether every action has a constant feature.
         interactions: Namespaces to combine; each byte is the first of a name, ``:`` any.
+        ignore_linear: Namespaces whose features count in combinations only.
     """
 
     arguments: str
@@ -74,9 +75,10 @@ class LearningSettings:
     clip_p: float = 0.0
     constant: bool = True
     interactions: tuple[bytes, ...] = ()
+    ignore_linear: bytes = b""
 
 
-_SHORT = {"-q": "--quadratic", "-b": "--bit_precision", "-l": "--learning_rate", "-p": "-p"}
+_SHORT = {"-q": "--quadratic", "-b": "--bit_precision", "-l": "--learning_rate"}
 _SWITCHES = frozenset(
     {"--cb_explore_adf", "--first_only", "--noconstant", "--sgd", "--adaptive", "--normalized",
      "--invariant"}
@@ -90,10 +92,12 @@ _NUMBERS = {
     "--clip_p": (0.0, 1.0),
 }
 _LISTS = {"--quadratic": 2, "--cubic": 3, "--interactions": None}
+_WITH_VALUE = frozenset({*_NUMBERS, *_LISTS, "--cb_type", "--ignore_linear", "--id"})
+_SEVERAL_VALUES = frozenset({*_LISTS, "--ignore_linear"})
 _DROPPED = frozenset(
     {"--dsjson", "--json", "--quiet", "--save_resume", "--preserve_performance_counters"}
 )
-_DROPPED_WITH_VALUE = frozenset({"--id"})
+_NUMBER = re.compile(r"[+-]?(?:\d+\.?\d*|\.\d+)(?:[eE][+-]?\d+)?", re.ASCII)
 _FILES = frozenset(
     {"-d", "--data", "-i", "--initial_regressor", "-f", "--final_regressor", "-p", "--predictions",
      "-r", "--raw_predictions", "--cache_file", "--readable_model", "--invert_hash", "--daemon",
@@ -114,9 +118,13 @@ def parse(arguments: str) -> LearningSettings:
     """
     given: dict[str, str] = {}
     interactions: list[bytes] = []
-    for name, value in _options(arguments):
+    ignored = b""
+    for option in _options(arguments):
+        name, value = option.name, option.value
         if name in _LISTS:
             interactions.append(_interaction(name, value))
+        elif name == "--ignore_linear":
+            ignored += _namespaces(name, value)
         elif given.setdefault(name, value) != value:
             raise InvalidArgument(name, f"{name} is given twice with different values")
     if "--cb_explore_adf" not in given:
@@ -129,17 +137,27 @@ def parse(arguments: str) -> LearningSettings:
         raise InvalidArgument(
             "--interactions", f"at most {MAX_INTERACTIONS} interactions are allowed"
         )
-    return _settings(arguments, given, tuple(interactions))
+    return _settings(arguments, given, tuple(interactions), bytes(sorted(set(ignored))))
 
 
 def explicit_epsilon(arguments: str) -> float | None:
-    """Return the ``--epsilon`` that the text itself sets, if it does."""
-    value = dict(_options(arguments)).get("--epsilon")
-    return None if value is None else _number("--epsilon", value)
+    """Return the ``--epsilon`` that the text itself sets, if it does.
+
+    Raises:
+        ArgumentsError: As ``parse``, as far as words and ``--epsilon`` are concerned.
+    """
+    for option in _options(arguments):
+        if option.name == "--epsilon":
+            return _number(option.name, option.value)
+    return None
 
 
 def with_epsilon(arguments: str, epsilon: float) -> str:
-    """Return the text with its ``--epsilon`` set, everything else unchanged."""
+    """Return the text with its ``--epsilon`` set, everything else unchanged.
+
+    This looks at the text only: quotes can mislead it, and the result may be too long. A caller
+    that takes texts from outside parses the result to be sure.
+    """
     pattern = r"(?<!\S)--epsilon(?:=|\s+)(\S+)"
     if re.search(pattern, arguments):
         return re.sub(pattern, f"--epsilon {epsilon!r}", arguments)
@@ -147,7 +165,7 @@ def with_epsilon(arguments: str, epsilon: float) -> str:
 
 
 def _settings(
-    text: str, given: dict[str, str], interactions: tuple[bytes, ...]
+    text: str, given: dict[str, str], interactions: tuple[bytes, ...], ignore_linear: bytes
 ) -> LearningSettings:
     numbers = {name: _number(name, given[name]) for name in _NUMBERS if name in given}
     chosen = {"--sgd", "--adaptive", "--normalized", "--invariant"} & given.keys()
@@ -170,35 +188,56 @@ def _settings(
         clip_p=numbers.get("--clip_p", 0.0),
         constant="--noconstant" not in given,
         interactions=interactions,
+        ignore_linear=ignore_linear,
     )
 
 
-def _options(text: str) -> Iterator[tuple[str, str]]:
-    """Yield long names and values; the value of a switch is empty."""
+@dataclass(frozen=True, slots=True)
+class _Option:
+    """An argument: its long name and its value, empty for a switch."""
+
+    name: str
+    value: str
+
+
+def _options(text: str) -> Iterator[_Option]:
+    """Yield what is asked for, in order; what is dropped is left out.
+
+    A list of values, as in ``-q ab cd``, gives one option for each.
+    """
+    words = _words(text)
+    position = 0
+    while position < len(words):
+        name, value = _split(words[position])
+        position += 1
+        if name in _DROPPED or name in _SWITCHES:
+            if value is not None:
+                raise InvalidArgument(name, f"{name} takes no value")
+            if name in _SWITCHES:
+                yield _Option(name, "")
+            continue
+        if name not in _WITH_VALUE:
+            raise _refusal(name)
+        if value is None and position < len(words):
+            value = words[position]
+            position += 1
+        if not value:
+            raise InvalidArgument(name, f"{name} needs a value")
+        if name != "--id":
+            yield _Option(name, value)
+        while name in _SEVERAL_VALUES and position < len(words) and words[position][:1] != "-":
+            yield _Option(name, words[position])
+            position += 1
+
+
+def _words(text: str) -> list[str]:
+    """Return the words, quotes removed as a shell does."""
     if len(text) > MAX_LENGTH:
         raise InvalidArgument("arguments", f"at most {MAX_LENGTH} characters are allowed")
     try:
-        words = shlex.split(text)
+        return shlex.split(text)
     except ValueError as exc:
         raise InvalidArgument("arguments", f"the text cannot be read: {exc}") from exc
-    queue = iter(words)
-    for word in queue:
-        name, value = _split(word)
-        if name in _DROPPED:
-            continue
-        if name in _SWITCHES:
-            if value is not None:
-                raise InvalidArgument(name, f"{name} takes no value")
-            yield name, ""
-            continue
-        if name not in _NUMBERS and name not in _LISTS and name not in {"--cb_type", "--id"}:
-            raise _refusal(name)
-        if value is None:
-            value = next(queue, None)
-        if value is None or not value:
-            raise InvalidArgument(name, f"{name} needs a value")
-        if name not in _DROPPED_WITH_VALUE:
-            yield name, value
 
 
 def _split(word: str) -> tuple[str, str | None]:
@@ -208,7 +247,7 @@ def _split(word: str) -> tuple[str, str | None]:
         return name, value if equals else None
     short = word[:2]
     if short in _SHORT:
-        return _SHORT[short], word[2:].removeprefix("=") or None
+        return _SHORT[short], word[2:] or None
     return word, None
 
 
@@ -228,34 +267,35 @@ def _refusal(name: str) -> ArgumentsError:
 
 
 def _nearest(name: str) -> str:
-    import difflib  # rare path, not worth its import at start
-
     known = sorted({*_NUMBERS, *_LISTS, *_SWITCHES, "--cb_type"})
     close = difflib.get_close_matches(name, known, n=1, cutoff=0.0)
     return f"the nearest supported argument is {close[0]}"
 
 
 def _number(name: str, value: str) -> float:
-    try:
-        number = float(value)
-    except ValueError:
-        raise InvalidArgument(name, f"{name} needs a number") from None
+    if not _NUMBER.fullmatch(value):
+        raise InvalidArgument(name, f"{name} needs a number")
+    number = float(value)
     low, high = _NUMBERS[name]
-    if not math.isfinite(number) or not low <= number <= high:
+    if not low <= number <= high:
         raise InvalidArgument(name, f"{name} must be between {low:g} and {high:g}")
-    if name == "--bit_precision" and number != int(number):
+    if name == "--bit_precision" and not number.is_integer():
         raise InvalidArgument(name, f"{name} must be a whole number")
     return number
 
 
 def _interaction(name: str, value: str) -> bytes:
-    try:
-        namespaces = value.encode("ascii")
-    except UnicodeEncodeError:
-        raise InvalidArgument(name, f"{name} takes ASCII letters of namespaces") from None
+    namespaces = _namespaces(name, value)
     expected = _LISTS[name]
     if expected is not None and len(namespaces) != expected:
         raise InvalidArgument(name, f"{name} takes {expected} namespaces")
     if not 2 <= len(namespaces) <= MAX_ORDER:
         raise InvalidArgument(name, f"{name} takes 2 to {MAX_ORDER} namespaces")
     return namespaces
+
+
+def _namespaces(name: str, value: str) -> bytes:
+    """Return first bytes of names; VW's escapes (a backslash) are not understood."""
+    if not value.isascii() or not value.isprintable() or "\\" in value:
+        raise InvalidArgument(name, f"{name} takes plain ASCII letters of namespaces")
+    return value.encode()

@@ -7,6 +7,7 @@ of that. The same learner always gives the same bytes.
 
 import hashlib
 import struct
+from typing import Annotated
 
 import msgspec
 import numpy as np
@@ -24,24 +25,28 @@ class CheckpointError(ValueError):
     """The bytes are not a whole, undamaged checkpoint."""
 
 
+_Count = Annotated[int, msgspec.Meta(ge=0)]
+_Positive = Annotated[float, msgspec.Meta(ge=0)]
+
+
 class _Header(msgspec.Struct, forbid_unknown_fields=True):
     arguments: str
-    learned: int
-    skipped: int
-    events: int
-    actions: int
-    norm: float
-    total_weight: float
-    time: float
-    lowest: float
-    highest: float
+    learned: _Count
+    skipped: _Count
+    events: _Count
+    actions: _Count
+    norm: _Positive
+    total_weight: _Positive
+    time: _Positive
+    lowest: Annotated[float, msgspec.Meta(le=0)]
+    highest: _Positive
 
 
 def dumps(learner: Learner) -> bytes:
     """Return a learner's bytes."""
     regressor = learner.regressor
     used = regressor.weights != 0
-    used |= regressor.gradients != 0
+    used |= regressor.gradients != np.float32(learner.settings.initial_t)
     used |= regressor.scales != 0
     slots = np.flatnonzero(used)
     header = msgspec.json.encode(
@@ -109,8 +114,8 @@ def _loads(body: bytes) -> Learner:
         raise CheckpointError("the model's slots are out of order or out of range")
     for index, array in enumerate((regressor.weights, regressor.gradients, regressor.scales)):
         found = np.frombuffer(body, "<f4", count, position + 4 * count * (index + 1))
-        if not np.isfinite(found).all():
-            raise CheckpointError("the model holds numbers that are not finite")
+        if not np.isfinite(found).all() or (index and (found < 0).any()):
+            raise CheckpointError("the model holds numbers that learning cannot give")
         array[slots] = found
     learner.learned, learner.skipped = header.learned, header.skipped
     learner.estimate = MultiTaskRegression(header.events, header.actions)

@@ -5,13 +5,13 @@ from dataclasses import dataclass
 
 @dataclass(slots=True)
 class MultiTaskRegression:
-    """``--cb_type mtr``: learn the chosen action only, weighted by its rarity.
+    """``--cb_type mtr``: learn the chosen action's cost only, weighted by the action's rarity.
 
     Source: ``gen_cs_example_mtr`` in Vowpal Wabbit's cb_algs (Bietti, Agarwal and Langford 2018,
     "A Contextual Bandit Bake-off", section 2).
 
     Attributes:
-        events: Decisions seen.
+        events: Decisions learned.
         actions: Actions offered in all of them.
     """
 
@@ -19,13 +19,17 @@ class MultiTaskRegression:
     actions: int = 0
 
     def importance(self, n_actions: int, probability: float, clip_p: float) -> float:
-        """Count a decision and return the importance of its chosen action.
+        """Return the importance of the next decision's chosen action.
 
         Args:
-            n_actions: How many actions it offered.
-            probability: Chance that the logging policy gave the chosen one.
+            n_actions: How many actions the decision offers.
+            probability: Chance that the logging policy gave the chosen one, above 0.
             clip_p: Smallest probability to divide by.
         """
+        share = (self.events + 1) / (self.actions + n_actions)
+        return share / max(probability, clip_p)
+
+    def count(self, n_actions: int) -> None:
+        """Count a decision that was learned."""
         self.events += 1
         self.actions += n_actions
-        return self.events / self.actions / max(probability, clip_p)

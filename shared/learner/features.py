@@ -1,27 +1,30 @@
 """From JSON to hashed features, exactly as Vowpal Wabbit's JSON reader does it.
 
-Sources: ``hashstring`` in ``hash.h``, ``parse_example_json.h``. Features live in namespaces, and
-namespaces are told apart by the first byte of their name only.
+Source: ``parse_example_json.h``. Features live in namespaces, and namespaces are told apart by
+the first byte of their name only.
 """
 
-from collections.abc import Iterable, Mapping
+import math
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from functools import lru_cache
 from typing import Any
 
-import mmh3
 import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
-CONSTANT_HASH = 11650396
-"""Slot of the constant feature (``constant`` in constant.h)."""
+from shared.learner.hashing import hash_name, hash_namespace, hash_text, hash_value
+from shared.learner.recently_used import RecentlyUsed
 
 Shape = tuple[tuple[int, int], ...]
 """Namespace bytes in Vowpal Wabbit's order, each with its number of features."""
 
-_SPACE = bytes(range(0x21))
-_ESCAPED = str.maketrans({" ": "_", "\t": "_", "|": "_", ":": "_"})
+CACHE_BUDGET = 48 << 20
+"""Bytes that known actions may take; one of 20 features costs about 1.2 kB."""
+
+_ROOT = " "
+_LARGEST = float(np.finfo(np.float32).max)
+_NOTHING = 2.0**-150  # float32 rounds this and less to zero
 _decode = msgspec.json.Decoder().decode
 _decode_actions = msgspec.json.Decoder(list[msgspec.Raw]).decode
 _decode_decision = msgspec.json.Decoder(dict[str, msgspec.Raw]).decode
@@ -46,31 +49,47 @@ class Features:
     values: NDArray[np.float32]
 
 
-@lru_cache(maxsize=1 << 16)
-def hash_string(text: str, seed: int) -> int:
-    """Return VW's hash of a name: digits count as a number, all else through murmur3."""
-    raw = text.encode().strip(_SPACE)
-    if not raw or raw.isdigit():
-        return ((int(raw) if raw else 0) + seed) & 0xFFFFFFFF
-    return mmh3.hash(raw, seed, signed=False)
-
-
-@lru_cache(maxsize=1 << 16)
-def _hash_feature(name: str, value: str, seed: int) -> int:
-    """Hash a string-valued feature: name and value without anything between them."""
-    return hash_string(name + value.translate(_ESCAPED), seed)
-
-
-@lru_cache(maxsize=8192)
 def action_features(text: bytes) -> Features:
-    """Return the features of an action's JSON text.
-
-    The cache holds up to 8,192 actions, about 1.5 kB each at 20 features: 12 MB.
+    """Return the features of an action's JSON text; a text seen lately is not read again.
 
     Raises:
         FeatureError: VW could not read it either.
     """
-    return _features({" ": _decoded(text)})
+    return features_of_actions((text,))[0]
+
+
+def features_of_actions(texts: Sequence[bytes]) -> list[Features]:
+    """Return ``action_features`` of many texts, quicker than one by one.
+
+    Raises:
+        FeatureError: VW could not read one of them either.
+    """
+    found = [_known_actions.get(text) for text in texts]
+    if None in found:
+        new = _read_actions(
+            {text for text, features in zip(texts, found, strict=True) if not features}
+        )
+        found = [features or new[text] for text, features in zip(texts, found, strict=True)]
+    return found  # type: ignore[return-value]  # none is None any more
+
+
+def _read_actions(texts: Iterable[bytes]) -> dict[bytes, Features]:
+    """Read actions, those of the same shape into rows of the same arrays."""
+    walked = {text: _walk(_decoded(text)) for text in texts}
+    by_shape: dict[Shape, list[bytes]] = {}
+    for text, (shape, _, _) in walked.items():
+        by_shape.setdefault(shape, []).append(text)
+    features = {}
+    for shape, alike in by_shape.items():
+        hashes = np.array([walked[text][1] for text in alike], np.uint32)
+        values = np.array([walked[text][2] for text in alike], np.float32)
+        for text, *row in zip(alike, hashes, values, strict=True):
+            features[text] = Features(shape, row[0], row[1])
+            _known_actions.put(text, features[text], len(text) + 8 * len(row[0]) + 700)
+    return features
+
+
+_known_actions: RecentlyUsed[bytes, Features] = RecentlyUsed(CACHE_BUDGET)
 
 
 def shared_features(namespaces: Mapping[str, bytes | msgspec.Raw]) -> Features:
@@ -82,102 +101,127 @@ def shared_features(namespaces: Mapping[str, bytes | msgspec.Raw]) -> Features:
     Raises:
         FeatureError: VW could not read it either.
     """
-    return _features({" ": {name: _decoded(text) for name, text in namespaces.items()}})
+    shape, hashes, values = _walk({name: _decoded(text) for name, text in namespaces.items()})
+    return Features(shape, np.array(hashes, np.uint32), np.array(values, np.float32))
 
 
 def split_decision(text: bytes) -> tuple[dict[str, msgspec.Raw], list[msgspec.Raw]]:
-    """Return the shared namespaces and the actions of a decision's JSON text, undecoded."""
+    """Return the shared namespaces and the actions of a decision's JSON text, undecoded.
+
+    Raises:
+        FeatureError: The text is not an object with a list of actions.
+    """
     try:
         members = _decode_decision(text)
         return members, _decode_actions(members.pop("_multi"))
-    except (msgspec.DecodeError, KeyError) as exc:
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError, KeyError) as exc:
         raise FeatureError("a decision is an object with the actions in _multi") from exc
 
 
 def _decoded(text: bytes | msgspec.Raw) -> Any:
     try:
         return _decode(text)
-    except (msgspec.DecodeError, RecursionError) as exc:
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as exc:
         raise FeatureError(f"features are not JSON: {exc}") from exc
 
 
 class _Walk:
-    """Collects features by namespace, in the order in which VW closes namespaces."""
+    """Collects features by namespace.
+
+    A feature joins its group where it stands in the text; a group takes its place in the order
+    when the first object or array that gave it a feature of its own is closed.
+    """
 
     def __init__(self) -> None:
-        self.hashes: dict[int, list[int]] = {}
-        self.values: dict[int, list[float]] = {}
+        self.groups: dict[int, tuple[list[int], list[float]]] = {}
+        self.order: dict[int, None] = {}
 
     def object(self, members: Mapping[str, Any], name: str) -> None:
-        seed, found, values = hash_string(name, 0), [], []  # type: tuple[int, list[int], list[float]]
+        namespace, seed, hashes, values = self._open(name)
+        used = False
         for key, value in members.items():
             kind = type(value)
-            if key.startswith("_"):
+            if key[:1] == "_":
                 if key == "_text" and kind is str:
-                    self._text(value, seed, found, values)
-            elif kind is str:
-                found.append(_hash_feature(key, value, seed))
+                    used |= _words(value, seed, hashes, values)
+                continue
+            if kind is str:
+                hashes.append(hash_value(key, value, seed))
                 values.append(1.0)
-            elif kind is bool:
-                if value:
-                    found.append(hash_string(key, seed))
-                    values.append(1.0)
-            elif kind is float or kind is int:
-                number = _number(value)
-                if number:
-                    found.append(hash_string(key, seed))
-                    values.append(number)
             elif kind is dict:
                 self.object(value, key)
+                continue
             elif kind is list:
                 self._array(value, key)
-        self._close(name, found, values)
+                continue
+            else:
+                number = 0.0 if value is None else _float(value)
+                if not number:
+                    continue
+                hashes.append(hash_name(key, seed))
+                values.append(number)
+            used = True
+        if used:
+            self.order[namespace] = None
 
     def _array(self, items: Iterable[Any], name: str) -> None:
-        index, found, values = hash_string(name, 0), [], []  # type: tuple[int, list[int], list[float]]
+        namespace, index, hashes, values = self._open(name)
+        used = False
         for item in items:
             kind = type(item)
             if kind is dict:
                 self.object(item, name)
             elif kind is float or kind is int:
-                number = _number(item)
+                number = _float(item)
                 if number:
-                    found.append(index & 0xFFFFFFFF)
+                    hashes.append(index & 0xFFFFFFFF)
                     values.append(number)
+                    used = True
                 index += 1
             elif item is not None:
                 raise FeatureError("an array of features may hold numbers or objects only")
-        self._close(name, found, values)
+        if used:
+            self.order[namespace] = None
 
-    def _text(self, text: str, seed: int, found: list[int], values: list[float]) -> None:
-        for word in text.replace("\t", " ").replace(":", "_").replace("|", "_").split(" "):
-            if word:
-                found.append(hash_string(word, seed))
-                values.append(1.0)
-
-    def _close(self, name: str, found: list[int], values: list[float]) -> None:
-        if found:
-            namespace = name.encode()[0] if name else 0
-            self.hashes.setdefault(namespace, []).extend(found)
-            self.values.setdefault(namespace, []).extend(values)
+    def _open(self, name: str) -> tuple[int, int, list[int], list[float]]:
+        """Return a namespace's byte, its hash, and its group's hashes and values."""
+        namespace, seed = hash_namespace(name)
+        group = self.groups.get(namespace)
+        if group is None:
+            group = self.groups[namespace] = ([], [])
+        return namespace, seed, *group
 
 
-def _number(value: float) -> float:
-    with np.errstate(over="ignore"):
-        return float(np.float32(value))
+def _words(text: str, seed: int, hashes: list[int], values: list[float]) -> bool:
+    text = text.replace("\t", " ").replace(":", "_").replace("|", "_")
+    words = [word for word in text.split(" ") if word]
+    hashes.extend(hash_text(word, seed) for word in words)
+    values.extend([1.0] * len(words))
+    return bool(words)
 
 
-def _features(root: Mapping[str, Any]) -> Features:
+def _float(value: float) -> float:
+    """Return a number, zero or infinite where ``float32`` has nothing closer."""
+    if -_LARGEST <= value <= _LARGEST:
+        return float(value) if abs(value) > _NOTHING else 0.0
+    return math.inf if value > 0 else -math.inf
+
+
+def _walk(root: Any) -> tuple[Shape, list[int], list[float]]:
+    """Return the shape, hashes and values of a decoded JSON object's features."""
+    if type(root) is not dict:
+        raise FeatureError("features must be a JSON object")
     walk = _Walk()
-    for name, members in root.items():
-        if type(members) is not dict:
-            raise FeatureError("features must be a JSON object")
-        try:
-            walk.object(members, name)
-        except (OverflowError, UnicodeEncodeError, RecursionError) as exc:
-            raise FeatureError(f"a feature cannot be used: {exc}") from exc
-    return Features(
-        tuple((namespace, len(found)) for namespace, found in walk.hashes.items()),
-        np.array([h for found in walk.hashes.values() for h in found], np.uint32),
-        np.array([v for found in walk.values.values() for v in found], np.float32),
-    )
+    try:
+        walk.object(root, _ROOT)
+    except (UnicodeEncodeError, RecursionError) as exc:
+        raise FeatureError(f"a feature cannot be used: {exc}") from exc
+    shape: list[tuple[int, int]] = []
+    hashes: list[int] = []
+    values: list[float] = []
+    for namespace in walk.order:
+        found, numbers = walk.groups[namespace]
+        shape.append((namespace, len(found)))
+        hashes += found
+        values += numbers
+    return tuple(shape), hashes, values

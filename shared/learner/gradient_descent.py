@@ -1,4 +1,4 @@
-"""Online gradient descent: Vowpal Wabbit's weights and their update, in its own float32 steps.
+"""Online gradient descent: Vowpal Wabbit's weights and their update.
 
 Source: ``gd.cc`` (``compute_rate_decay``, ``pred_per_update_feature``, ``get_pred_per_update``,
 ``compute_update``), squared loss, ``loss_functions.cc``. References: Duchi et al. 2011
@@ -6,18 +6,21 @@ Source: ``gd.cc`` (``compute_rate_decay``, ``pred_per_update_feature``, ``get_pr
 """
 
 import math
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from shared.learner.arguments import LearningSettings
 
-f32 = np.float32
-SMALLEST = f32(1.084202e-19)
+SMALLEST = np.float32(1.084202e-19)
 """Smaller feature values count as this (``x_min`` in gd.cc)."""
 
-Weights = NDArray[np.float32]
+Slots = NDArray[np.intp]
+Floats = NDArray[np.float32]
+Undo = list[tuple[Floats, Slots, Floats]]
+"""What arrays held before an update: array, slots, numbers."""
+
+_ONE = np.float32(1)
 
 
 class GradientDescent:
@@ -25,9 +28,9 @@ class GradientDescent:
 
     Attributes:
         weights: ``float32``, one per slot (W).
-        gradients: Sums of squared gradients (G), used if adaptive.
+        gradients: Sums of squared gradients (G), used if adaptive; they start at ``initial_t``.
         scales: Largest feature value seen (N), used if normalised.
-        norm: Importance-weighted sum of the events' squared, normalised feature values.
+        norm: Importance-weighted sum of the examples' squared, normalised feature values.
         total_weight: Sum of importance weights.
         time: Clock of the learning rate's decay.
         lowest: Smallest label seen, or 0; predictions are clipped to the range of labels.
@@ -38,165 +41,200 @@ class GradientDescent:
         """Start with all weights at zero."""
         size = 1 << settings.bits
         self.settings = settings
-        self.weights: Weights = np.zeros(size, f32)
-        self.gradients: Weights = np.zeros(size, f32)
-        self.scales: Weights = np.zeros(size, f32)
-        self.norm = 0.0
-        self.total_weight = 0.0
+        self.weights: Floats = np.zeros(size, np.float32)
+        self.gradients: Floats = np.full(size, settings.initial_t, np.float32)
+        self.scales: Floats = np.zeros(size, np.float32)
+        # gd.cc, gd_setup and save_load: as if that many examples of norm and gradient 1 were seen
+        self.norm = settings.initial_t
+        self.total_weight = settings.initial_t
         self.time = settings.initial_t
         self.lowest = 0.0
         self.highest = 0.0
-        self._seen_at = np.zeros(size, np.uint32)  # scratch: finds features that share a slot
+        self._positions = np.zeros(size, np.int32)  # scratch: finds features that share a slot
         self._half = settings.power_t == 0.5
+        self._rate = settings.learning_rate
+        if not settings.adaptive and not settings.normalized:
+            self._rate *= settings.initial_t**settings.power_t
 
-    def learn(
-        self, slots: NDArray[np.intp], values: NDArray[np.float32], label: float, weight: float
-    ) -> bool:
+    def learn(self, slots: Slots, values: Floats, label: float, weight: float) -> bool:
         """Move the weights towards ``label`` for one example.
+
+        The caller switches NumPy's floating-point warnings off.
 
         Args:
             slots: Weight of each feature, in Vowpal Wabbit's order; repeats allowed.
             values: Value of each feature.
             label: The cost to learn.
-            weight: Its importance.
+            weight: Its importance, above 0.
 
         Returns:
             False if a number was not finite; nothing has changed then.
         """
-        with np.errstate(all="ignore"):
-            before = (
-                self.weights.take(slots), self.gradients.take(slots), self.scales.take(slots),
-                self.norm, self.total_weight, self.lowest, self.highest,
-            )  # fmt: skip
-            finite = self._learn(slots, values, f32(label), f32(weight))
-            if not finite:
-                self.weights[slots], self.gradients[slots], self.scales[slots] = before[:3]
-                self.norm, self.total_weight, self.lowest, self.highest = before[3:]
-        return finite
-
-    def _learn(
-        self, slots: NDArray[np.intp], values: NDArray[np.float32], label: Any, weight: Any
-    ) -> bool:
-        settings = self.settings
-        self.lowest = min(self.lowest, float(label))
-        self.highest = max(self.highest, float(label))
-        predicted = f32(np.add.reduce(self.weights.take(slots) * values))
-        if not math.isfinite(predicted) or not math.isfinite(weight):
+        before = self.norm, self.total_weight, self.lowest, self.highest
+        undo: Undo = []
+        try:
+            self._learn(slots, values, float(np.float32(label)), weight, undo)
+        except ArithmeticError:
+            for array, at, old in reversed(undo):
+                array[at] = old
+            self.norm, self.total_weight, self.lowest, self.highest = before
             return False
-        predicted = min(max(predicted, f32(self.lowest)), f32(self.highest))
-        error = label - predicted
-        if error == 0 or not weight > 0:
-            return True
-        # f32 scalars throughout: this is where VW rounds
-        gradient = f32(4) * weight * error * error
-        rates, per_update, scale = self._rescale(slots, values, gradient, weight)
-        step = f32(settings.learning_rate) * weight
-        if not settings.adaptive:
-            step = step * f32(f32(self.time + float(weight)) ** f32(-settings.power_t))
-        if settings.invariant and step * per_update >= f32(1e-6):
-            update = error * (f32(1) - f32(np.exp(f32(-2) * step * per_update))) / per_update
+        self.time += 1.0
+        return True
+
+    def _learn(self, slots: Slots, values: Floats, label: float, weight: float, undo: Undo) -> None:
+        self.lowest = min(self.lowest, label)
+        self.highest = max(self.highest, label)
+        weights = self.weights.take(slots)
+        predicted = float(np.add.reduce(weights * values))
+        error = label - min(max(predicted, self.lowest), self.highest)
+        _require(math.isfinite(predicted) and math.isfinite(error) and weight < math.inf)
+        if error == 0.0 or not slots.size:
+            return
+        undo.append((self.weights, slots, weights))
+        if self.settings.adaptive or self.settings.normalized:
+            gradient = 4.0 * weight * error * error
+            rates, per_update, scale = self._rescale(slots, values, gradient, weight, undo)
+            change = values * rates
         else:
-            update = f32(2) * error * step
-        change = f32(f32(update) * scale) * (values * rates)
+            per_update, scale = float(np.add.reduce(values * values)), 1.0
+            change = values.copy()
+        change *= self._step(error, weight, per_update) * scale
         np.add.at(self.weights, slots, change)
-        return bool(
-            math.isfinite(self.norm)
-            and np.isfinite(np.add.reduce(self.weights.take(slots)))
-            and np.isfinite(np.add.reduce(self.gradients.take(slots)))
-        )
+        _require(_finite(self.weights.take(slots)))
+
+    def _step(self, error: float, weight: float, per_update: float) -> float:
+        """Return how far to go against the gradient (``compute_update``)."""
+        step = self._rate * weight
+        if not self.settings.adaptive:
+            step *= (self.time + weight) ** -self.settings.power_t
+        if self.settings.invariant and step * per_update >= 1e-6:
+            return error * -math.expm1(-2.0 * step * per_update) / per_update
+        return 2.0 * error * step
 
     def _rescale(
-        self, slots: NDArray[np.intp], values: NDArray[np.float32], gradient: Any, weight: Any
-    ) -> tuple[NDArray[np.float32], Any, Any]:
-        """Update G and N; return each feature's rate, their sum over x², the norm's scale."""
-        settings = self.settings
-        if not settings.adaptive and not settings.normalized:
-            return np.ones(len(values), f32), np.add.reduce(values * values), f32(1)
-        x = values
-        if (np.abs(x) < SMALLEST).any():
-            x = np.where(np.abs(x) < SMALLEST, np.where(x > 0, SMALLEST, -SMALLEST), x)
-        per_update = norm = f32(0)
-        rates: NDArray[np.float32]
-        repeats = self._repeats(slots)
-        if repeats is None:
-            rates, norm = self._rates_of(slots, x, gradient)
-            per_update = np.add.reduce(x * x * rates)
-        else:
-            final = np.empty(int(slots.max()) + 1, f32)
-            for turn in range(int(repeats.max()) + 1):
-                now = repeats == turn
-                part, more = self._rates_of(slots[now], x[now], gradient)
-                final[slots[now]] = part
-                norm = norm + more
-                per_update = per_update + np.add.reduce(x[now] * x[now] * part)
-            rates = final.take(slots)
-        scale = f32(1)
-        if settings.normalized:
-            self.norm += float(weight) * float(norm)
-            self.total_weight += float(weight)
-            scale = self._norm_scale()
-            per_update = per_update * scale
-        return rates, per_update, scale
+        self, slots: Slots, values: Floats, gradient: float, weight: float, undo: Undo
+    ) -> tuple[Floats, float, float]:
+        """Update G and N; return each feature's rate, the sum of rate x², the norm's scale.
 
-    def _rates_of(
-        self, slots: NDArray[np.intp], x: NDArray[np.float32], gradient: Any
-    ) -> tuple[NDArray[np.float32], Any]:
-        """Update G and N of distinct slots; return their rates and the sum of x²/N²."""
+        The r-th feature of a slot is handled in round r, all slots of a round together: every
+        slot sees its features in order, as in Vowpal Wabbit, and ends with its last rate.
+        """
+        small = np.abs(values) < SMALLEST
+        if np.count_nonzero(small):
+            values = np.where(small, np.copysign(SMALLEST, values), values)
+        rounds = self._rounds(slots)
+        if rounds is None:
+            rates, per_update, norm = self._round(slots, values, gradient, undo)
+        else:
+            last = np.empty(int(slots.max()) + 1, np.float32)
+            per_update = norm = 0.0
+            for at in rounds:
+                part, *sums = self._round(slots[at], values[at], gradient, undo)
+                last[slots[at]] = part
+                per_update += sums[0]
+                norm += sums[1]
+            rates = last.take(slots)
+        if not self.settings.normalized:
+            return rates, per_update, 1.0
+        self.norm += weight * norm
+        self.total_weight += weight
+        scale = self._norm_scale()
+        return rates, per_update * scale, scale
+
+    def _round(
+        self, slots: Slots, x: Floats, gradient: float, undo: Undo
+    ) -> tuple[Floats, float, float]:
+        """Update G and N of distinct slots; return rates, the sums of rate x² and of x²/N²."""
         settings = self.settings
         squares = x * x
-        rates = np.ones(len(x), f32)
-        norm = f32(0)
-        if settings.adaptive:
-            sums = self.gradients.take(slots) + gradient * squares
-            self.gradients[slots] = sums
-            rates = f32(1) / np.sqrt(sums) if self._half else sums ** f32(-settings.power_t)
-        if settings.normalized:
-            scales = self._grow_scales(slots, np.abs(x))
-            norm = np.add.reduce(squares / (scales * scales))
-            if self._half:
-                inverse = f32(1) / scales
-                rates = rates * inverse if settings.adaptive else rates * inverse * inverse
-            else:
-                rates = rates * (scales * scales) ** f32(settings.power_t - 1.0)
-        return rates, norm
+        rates = self._adapt(slots, squares * gradient, undo) if settings.adaptive else None
+        if not settings.normalized:
+            assert rates is not None  # noqa: S101  # one of the two is on
+            return rates, float(np.add.reduce(squares * rates)), 0.0
+        scales = self._grow_scales(slots, x, undo)
+        inverse = _ONE / scales
+        normed = inverse * inverse
+        norm = float(np.add.reduce(squares * normed))
+        _require(math.isfinite(norm))
+        if self._half:
+            by_scale = inverse if settings.adaptive else normed
+        elif settings.power_t:
+            by_scale = (scales * scales) ** np.float32(settings.power_t - 1.0)
+        else:
+            by_scale = normed
+        if rates is None:
+            rates = by_scale
+            if by_scale is normed:
+                return rates, norm, norm
+        else:
+            rates = rates * by_scale
+        return rates, float(np.add.reduce(squares * rates)), norm
 
-    def _grow_scales(self, slots: NDArray[np.intp], sizes: NDArray[np.float32]) -> Weights:
-        """Raise N to the sizes seen; weights of grown features shrink accordingly."""
-        settings = self.settings
-        scales = self.scales.take(slots)
-        grown = sizes > scales
-        if not grown.any():
-            return scales
-        old = grown & (scales > 0)
-        if old.any():
-            if self._half:
-                ratio = scales[old] / sizes[old]
-                factor = ratio if settings.adaptive else ratio * ratio
-            else:
-                ratio = sizes[old] / scales[old]
-                factor = (ratio * ratio) ** f32(settings.power_t - 1.0)
-            self.weights[slots[old]] *= factor
-        scales = np.maximum(scales, sizes)
+    def _adapt(self, slots: Slots, more: Floats, undo: Undo) -> Floats | None:
+        """Add to G; return its power as rates, None if that is 1 and scales will follow."""
+        old = self.gradients.take(slots)
+        undo.append((self.gradients, slots, old))
+        sums: Floats = old + more
+        _require(_finite(sums))
+        self.gradients[slots] = sums
+        if not self.settings.power_t and self.settings.normalized:
+            return None
+        rates: Floats
+        if self._half:
+            rates = np.reciprocal(np.sqrt(sums))
+        else:
+            rates = np.power(sums, np.float32(-self.settings.power_t))
+        return rates
+
+    def _grow_scales(self, slots: Slots, x: Floats, undo: Undo) -> Floats:
+        """Raise N to the sizes seen; weights shrink as if N had always been so."""
+        sizes = np.abs(x)
+        old = self.scales.take(slots)
+        grown = sizes > old
+        if not np.count_nonzero(grown):
+            return old
+        known = grown & (old > 0)
+        if np.count_nonzero(known):
+            ratio = old[known] / sizes[known]
+            if not self._half:
+                ratio = (ratio * ratio) ** np.float32(1.0 - self.settings.power_t)
+            elif not self.settings.adaptive:
+                ratio *= ratio
+            self.weights[slots[known]] *= ratio
+        undo.append((self.scales, slots, old))
+        scales = np.maximum(old, sizes)
         self.scales[slots] = scales
         return scales
 
-    def _norm_scale(self) -> Any:
-        total, norm = f32(self.total_weight), f32(self.norm)
-        if self._half:
-            ratio = total / norm
-            return np.sqrt(ratio) if self.settings.adaptive else ratio
-        return (norm / total) ** f32(self.settings.power_t - 1.0)
+    def _norm_scale(self) -> float:
+        """Return the factor that makes up for the mean size of examples so far."""
+        ratio = self.total_weight / self.norm
+        if not self._half:
+            return float(ratio ** (1.0 - self.settings.power_t))
+        return math.sqrt(ratio) if self.settings.adaptive else ratio
 
-    def _repeats(self, slots: NDArray[np.intp]) -> NDArray[np.intp] | None:
-        """Return how often each slot occurred before in the example; None if none repeats."""
-        positions = np.arange(len(slots), dtype=np.uint32)
-        self._seen_at[slots] = positions
-        if (self._seen_at.take(slots) == positions).all():
+    def _rounds(self, slots: Slots) -> list[Slots] | None:
+        """Return the features of each round; None if no two features share a slot."""
+        positions = np.arange(len(slots), dtype=np.int32)
+        self._positions[slots] = positions
+        if not np.count_nonzero(self._positions.take(slots) != positions):
             return None
         order = np.argsort(slots, kind="stable")
         ordered = slots[order]
-        starts = np.flatnonzero(np.r_[True, ordered[1:] != ordered[:-1]])
-        lengths = np.diff(np.r_[starts, len(slots)])
-        counts = np.empty(len(slots), np.intp)
-        counts[order] = np.arange(len(slots)) - np.repeat(starts, lengths)
-        return counts
+        starts = np.flatnonzero(np.concatenate(([True], ordered[1:] != ordered[:-1])))
+        lengths = np.diff(np.concatenate((starts, [len(slots)])))
+        turns = np.empty(len(slots), np.intp)
+        turns[order] = np.arange(len(slots)) - np.repeat(starts, lengths)
+        by_turn = np.argsort(turns, kind="stable")
+        return np.split(by_turn, np.cumsum(np.bincount(turns))[:-1])
+
+
+def _finite(numbers: Floats) -> bool:
+    """Return whether all are finite; a finite sum of squares is the quick answer."""
+    return math.isfinite(numbers.dot(numbers)) or bool(np.isfinite(numbers).all())
+
+
+def _require(usable: bool) -> None:
+    if not usable:
+        raise FloatingPointError

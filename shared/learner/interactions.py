@@ -1,14 +1,14 @@
 """Interactions: which features are combined, compiled once per shape into index tables.
 
 Sources: ``interactions.cc`` (expansion of wildcards, removal of duplicates) and
-``interactions_predict.h`` (hash of a combination) in Vowpal Wabbit. Features of an action and
+``interactions_predict.h`` (hash of a combination) in Vowpal Wabbit. The features of an action and
 those shared by all actions stand in one row: the action's first, then the constant, then the
 shared ones. A *plan* says, for rows of one shape, which columns each term combines.
 """
 
 import itertools
 import math
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 
@@ -16,156 +16,307 @@ import numpy as np
 from numpy.typing import NDArray
 
 from shared.learner.features import FeatureError, Shape
+from shared.learner.recently_used import RecentlyUsed
 
 FNV = np.uint32(16777619)
+"""Multiplier of a combination's hash (Fowler, Noll and Vo)."""
+
 WILDCARD = ord(":")
 CONSTANT_NAMESPACE = 128
 
 MAX_TERMS = 50_000
 """Features that one action may have after combination; more are refused, not computed."""
 
-Terms = tuple[NDArray[np.intp], ...]
-"""Blocks of terms of one order each: ``order x terms`` columns of the row."""
+MAX_COMBINATIONS = 10_000
+"""Combinations of namespaces that wildcards may stand for."""
+
+PLANS_BUDGET = 32 << 20
+"""Bytes that the plans of one set of interactions may take; a usual plan has 15 kB."""
+
+Columns = NDArray[np.intp]
+Terms = tuple[Columns, ...]
+"""Blocks of terms of one order each: ``order x terms`` columns of a row."""
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Pairs:
+    """Terms of one or two features, as pairs of columns of two *extended* rows.
+
+    An extended row of hashes is 0, the hashes, and the hashes multiplied by FNV; one of values
+    is 1 and the values. So the slot of any such term is one entry XOR another, and its value one
+    entry times another: a single feature is paired with the 0 and the 1.
+
+    Attributes:
+        left: Columns of the first extended row of hashes.
+        right: Columns of the second one.
+        left_values: Columns of the first extended row of values.
+        right_values: Columns of the second one.
+    """
+
+    left: Columns
+    right: Columns
+    left_values: Columns
+    right_values: Columns
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Plan:
     """The terms of rows of one shape.
 
+    ``own`` terms have features of the action (and the constant) only, ``common`` ones shared
+    features only, ``mixed`` ones both.
+
     Attributes:
         terms: All of them, in Vowpal Wabbit's order.
-        common: Those of shared features only: equal for all actions of a decision.
-        mixed: Those of features of both kinds.
+        own: Those of at most two features: pairs within the action's extended rows.
+        common: Likewise, within the shared features' extended rows.
+        mixed: Likewise; left is the action's extended row, right the shared features'.
+        higher_own: Those of three and more features, in columns of the row.
+        higher_common: Likewise, in columns of the shared features.
+        higher_mixed: Likewise.
+        size: Number of terms.
     """
 
     terms: Terms
-    common: Terms
-    mixed: Terms
+    own: Pairs
+    common: Pairs
+    mixed: Pairs
+    higher_own: Terms
+    higher_common: Terms
+    higher_mixed: Terms
+    size: int
 
 
-@lru_cache(maxsize=1024)
-def plan(interactions: tuple[bytes, ...], action: Shape, shared: Shape, constant: bool) -> Plan:
-    """Compile the terms for an action's and the shared features' shapes.
+class Interactions:
+    """The combinations that a policy asks for."""
 
-    The row always has a column for the constant, used only if ``constant``.
+    def __init__(self, patterns: tuple[bytes, ...], constant: bool, ignore_linear: bytes) -> None:
+        """Combine namespaces by ``patterns``.
 
-    Raises:
-        FeatureError: There would be more than ``MAX_TERMS`` terms.
-    """
-    groups, order = _columns(action, shared, constant)
-    linear = [column for namespace in order for column in groups[namespace]]
-    blocks = [np.array([linear], np.intp).reshape(1, -1)]
-    total = len(linear)
-    present = sorted(namespace for namespace in order if ord(" ") <= namespace <= ord("~"))
-    for namespaces in expand(interactions, present):
-        if all(namespace in groups for namespace in namespaces):
-            total += _count(namespaces, groups)
-            if total > MAX_TERMS:
-                raise FeatureError(f"the features of one action combine to more than {MAX_TERMS:,}")
-            blocks.append(_combine(namespaces, groups))
-    first_shared = sum(size for _, size in action) + 1
-    return Plan(
-        terms=_merge(blocks),
-        common=_merge(block[:, (block >= first_shared).all(axis=0)] for block in blocks),
-        mixed=_merge(
-            block[:, (block >= first_shared).any(axis=0) & (block < first_shared).any(axis=0)]
-            for block in blocks
-        ),
-    )
+        Args:
+            patterns: First bytes of the names to combine; ``:`` for any.
+            constant: Whether there is a constant feature; its column is in every row.
+            ignore_linear: Namespaces whose features count in combinations only.
+        """
+        self._patterns = patterns
+        self._constant = constant
+        self._ignore_linear = ignore_linear
+        self._plans: RecentlyUsed[tuple[Shape, Shape], Plan] = RecentlyUsed(PLANS_BUDGET)
+
+    def plan(self, action: Shape, shared: Shape) -> Plan:
+        """Return the plan for an action's and the shared features' shapes.
+
+        Raises:
+            FeatureError: There would be more than ``MAX_TERMS`` terms, or
+                ``MAX_COMBINATIONS`` combinations of namespaces.
+        """
+        plan = self._plans.get((action, shared))
+        if plan is None:
+            plan = self._compile(action, shared)
+            order = max(map(len, plan.terms), default=1)
+            self._plans.put((action, shared), plan, 3000 + (16 * order + 32) * plan.size)
+        return plan
+
+    def _compile(self, action: Shape, shared: Shape) -> Plan:
+        groups = _columns(action, shared, self._constant)
+        linear = [groups[n] for n in groups if n not in self._ignore_linear]
+        blocks = [np.concatenate([np.zeros(0, np.intp), *linear]).reshape(1, -1)]
+        total = blocks[0].shape[1]
+        present = sorted(n for n in groups if ord(" ") <= n <= ord("~"))
+        for namespaces in expand(self._patterns, present):
+            if all(namespace in groups for namespace in namespaces):
+                total += _count(namespaces, groups)
+                if total > MAX_TERMS:
+                    raise FeatureError(f"one action's features combine to more than {MAX_TERMS:,}")
+                blocks.append(_combine(namespaces, groups))
+        return _plan(_merge(blocks), action, shared, total)
 
 
-def hashes(terms: NDArray[np.intp], row: NDArray[np.uint32]) -> NDArray[np.uint32]:
+@lru_cache(maxsize=4)
+def interactions_of(
+    patterns: tuple[bytes, ...], constant: bool, ignore_linear: bytes
+) -> Interactions:
+    """Return interactions whose plans all models under the same policy share."""
+    return Interactions(patterns, constant, ignore_linear)
+
+
+def hashes(columns: Columns, row: NDArray[np.uint32]) -> NDArray[np.uint32]:
     """Return the hash of each term: ``(FNV * h1) ^ h2``, chained for higher orders.
 
     Args:
-        terms: ``order x terms`` columns.
+        columns: ``order x terms`` columns.
         row: ``... x columns`` hashes of single features.
     """
-    combined: NDArray[np.uint32] = row.take(terms[0], axis=-1)
-    for columns in terms[1:]:
+    combined: NDArray[np.uint32] = row.take(columns[0], axis=-1)
+    for column in columns[1:]:
         combined *= FNV
-        combined ^= row.take(columns, axis=-1)
+        combined ^= row.take(column, axis=-1)
     return combined
 
 
-def products(terms: NDArray[np.intp], row: NDArray[np.float32]) -> NDArray[np.float32]:
+def products(columns: Columns, row: NDArray[np.float32]) -> NDArray[np.float32]:
     """Return the value of each term: the product of its features' values."""
-    combined: NDArray[np.float32] = row.take(terms[0], axis=-1)
-    for columns in terms[1:]:
-        combined *= row.take(columns, axis=-1)
+    combined: NDArray[np.float32] = row.take(columns[0], axis=-1)
+    for column in columns[1:]:
+        combined *= row.take(column, axis=-1)
     return combined
 
 
-def expand(interactions: Iterable[bytes], present: Sequence[int]) -> Iterator[tuple[int, ...]]:
-    """Yield the combinations of namespaces, wildcards filled in, each unordered set once."""
-    found: list[tuple[int, ...]] = []
-    wild = False
-    for pattern in interactions:
-        wilds = pattern.count(WILDCARD)
-        wild |= wilds > 0
-        for filling in itertools.combinations_with_replacement(present, wilds):
-            found.append(_fill(pattern, filling))
-    if wild:
-        found.sort(key=lambda namespaces: (len(namespaces), namespaces))
-    seen = set()
-    for namespaces in found:
-        ordered = tuple(sorted(namespaces))
-        if ordered not in seen:
-            seen.add(ordered)
-            repeats = 1 < len(set(namespaces)) < len(namespaces)
-            yield ordered if repeats else namespaces
+def expand(patterns: Iterable[bytes], present: Sequence[int]) -> list[tuple[int, ...]]:
+    """Return the combinations of namespaces, wildcards filled in, each unordered set once.
 
+    The order within and between them is Vowpal Wabbit's: it decides hashes, and which update
+    comes first where features share a slot.
 
-def _fill(pattern: bytes, filling: tuple[int, ...]) -> tuple[int, ...]:
-    """Return a pattern with its wildcards filled, in the order in which VW 9.11 hashes it.
+    Args:
+        patterns: First bytes of names, ``:`` for any.
+        present: First bytes of the names that there are, rising.
 
-    With one wildcard, or two namespaces, that is the order of the pattern. Otherwise the fixed
-    namespaces come last, and three or more wildcards are taken backwards (found by experiment).
+    Raises:
+        FeatureError: There would be more than ``MAX_COMBINATIONS``.
     """
-    if len(filling) < 2 or len(pattern) == 2:
-        rest = iter(filling)
-        return tuple(next(rest) if byte == WILDCARD else byte for byte in pattern)
-    fixed = sorted(byte for byte in pattern if byte != WILDCARD)
-    return (*(filling if len(filling) == 2 else reversed(filling)), *fixed)
+    found: list[tuple[int, ...]] = []
+    once = _once_each(map(tuple, patterns))
+    if not any(WILDCARD in pattern for pattern in once):
+        return once
+    for pattern in once:
+        wilds = pattern.count(WILDCARD)
+        if present and len(found) + math.comb(len(present) + wilds - 1, wilds) > MAX_COMBINATIONS:
+            raise FeatureError(f"wildcards stand for more than {MAX_COMBINATIONS:,} combinations")
+        for filling in itertools.combinations_with_replacement(present, wilds):
+            # generate_namespace_combinations_with_repetition gives falling namespaces, the
+            # quick way for two wildcards rising ones
+            rest = iter(filling if wilds < 3 else reversed(filling))
+            found.append(tuple(next(rest) if byte == WILDCARD else byte for byte in pattern))
+    return _once_each(found)
 
 
-def _columns(
-    action: Shape, shared: Shape, constant: bool
-) -> tuple[dict[int, list[int]], list[int]]:
-    """Return each namespace's columns, and the namespaces in Vowpal Wabbit's order."""
-    groups: dict[int, list[int]] = {}
+def _once_each(combinations: Iterable[tuple[int, ...]]) -> list[tuple[int, ...]]:
+    """Return combinations by length and content, each unordered set once.
+
+    Those in which a namespace repeats beside another are sorted. Source: parse_args.cc and
+    ``sort_and_filter_duplicate_interactions``; wildcards are filled in after it, then it is done
+    again.
+    """
+    kept: dict[tuple[int, ...], tuple[int, ...]] = {}
+    for namespaces in sorted(combinations, key=lambda each: (len(each), each)):
+        ordered = tuple(sorted(namespaces))
+        repeats = 1 < len(set(namespaces)) < len(namespaces)
+        kept.setdefault(ordered, ordered if repeats else namespaces)
+    return list(kept.values())
+
+
+def _columns(action: Shape, shared: Shape, constant: bool) -> dict[int, Columns]:
+    """Return each namespace's columns, namespaces in Vowpal Wabbit's order."""
+    groups: dict[int, Columns] = {}
     column = 0
     for namespace, size in action:
-        groups[namespace] = list(range(column, column + size))
+        groups[namespace] = np.arange(column, column + size)
         column += size
     if constant:
-        groups[CONSTANT_NAMESPACE] = [column]
+        groups[CONSTANT_NAMESPACE] = np.array([column])
     column += 1
     for namespace, size in shared:
-        groups.setdefault(namespace, []).extend(range(column, column + size))
+        more = np.arange(column, column + size)
+        before = groups.get(namespace)
+        groups[namespace] = more if before is None else np.concatenate((before, more))
         column += size
-    return groups, list(groups)
+    return groups
 
 
-def _count(namespaces: tuple[int, ...], groups: dict[int, list[int]]) -> int:
-    runs = [(namespace, len(list(run))) for namespace, run in itertools.groupby(namespaces)]
-    return math.prod(math.comb(len(groups[n]) + times - 1, times) for n, times in runs)
+def _runs(namespaces: tuple[int, ...]) -> list[tuple[int, int]]:
+    """Return neighbouring equal namespaces as (namespace, times)."""
+    return [(namespace, len(list(run))) for namespace, run in itertools.groupby(namespaces)]
 
 
-def _combine(namespaces: tuple[int, ...], groups: dict[int, list[int]]) -> NDArray[np.intp]:
+def _count(namespaces: tuple[int, ...], groups: dict[int, Columns]) -> int:
+    return math.prod(math.comb(len(groups[n]) + times - 1, times) for n, times in _runs(namespaces))
+
+
+def _combine(namespaces: tuple[int, ...], groups: dict[int, Columns]) -> Columns:
     """Return the columns of all terms of one combination; the last namespace varies fastest."""
-    runs = [
-        itertools.combinations_with_replacement(groups[namespace], len(list(run)))
-        for namespace, run in itertools.groupby(namespaces)
-    ]
-    rows = [tuple(itertools.chain(*parts)) for parts in itertools.product(*runs)]
-    return np.array(rows, np.intp).reshape(-1, len(namespaces)).T
+    block = np.zeros((0, 1), np.intp)
+    for namespace, times in _runs(namespaces):
+        more = groups[namespace][_with_itself(len(groups[namespace]), times)]
+        left = np.repeat(block, more.shape[1], axis=1)
+        block = np.concatenate((left, np.tile(more, block.shape[1])))
+    return block
 
 
-def _merge(blocks: Iterable[NDArray[np.intp]]) -> Terms:
+def _with_itself(size: int, times: int) -> Columns:
+    """Return all non-falling choices of ``times`` of ``size`` positions: ``times x choices``."""
+    choices = np.arange(size).reshape(1, -1)
+    for _ in range(times - 1):
+        last = choices[-1]
+        counts = size - last
+        left = np.repeat(choices, counts, axis=1)
+        starts = np.repeat(np.cumsum(counts) - counts - last, counts)
+        choices = np.concatenate((left, (np.arange(left.shape[1]) - starts).reshape(1, -1)))
+    return choices
+
+
+def _plan(terms: Terms, action: Shape, shared: Shape, size: int) -> Plan:
+    width = sum(size for _, size in action) + 1
+    n_shared = sum(size for _, size in shared)
+    own, common, mixed = [], [], []
+    for block in terms:
+        ours = (block < width).sum(axis=0)
+        own.append(block[:, ours == len(block)])
+        common.append(block[:, ours == 0])
+        mixed.append(block[:, (ours > 0) & (ours < len(block))])
+    return Plan(
+        terms=terms,
+        own=_within(own, 0, width),
+        common=_within(common, width, n_shared),
+        mixed=_between(mixed, width, n_shared),
+        higher_own=_higher(own),
+        higher_common=_higher(block - width for block in common),
+        higher_mixed=_higher(mixed),
+        size=size,
+    )
+
+
+def _within(blocks: Sequence[Columns], start: int, width: int) -> Pairs:
+    """Return pairs within the extended rows of ``width`` columns that begin at ``start``."""
+    single = _of_order(1, blocks)[0] - start
+    first, second = _of_order(2, blocks) - start
+    nothing = np.zeros(len(single), np.intp)
+    right = np.concatenate((single, second)) + 1
+    return Pairs(
+        left=np.concatenate((nothing, first + width + 1)),
+        right=right,
+        left_values=np.concatenate((nothing, first + 1)),
+        right_values=right,
+    )
+
+
+def _between(blocks: Sequence[Columns], width: int, n_shared: int) -> Pairs:
+    """Return pairs between the action's extended rows and the shared features'."""
+    first, second = _of_order(2, blocks)
+    own_first = first < width
+    own = np.where(own_first, first, second) + 1
+    shared = np.where(own_first, second, first) - width + 1
+    return Pairs(
+        left=np.where(own_first, own + width, own),
+        right=np.where(own_first, shared, shared + n_shared),
+        left_values=own,
+        right_values=shared,
+    )
+
+
+def _of_order(order: int, blocks: Sequence[Columns]) -> Columns:
+    nothing = np.zeros((order, 0), np.intp)
+    return np.concatenate((nothing, *(b for b in blocks if len(b) == order)), axis=1)
+
+
+def _higher(blocks: Iterable[Columns]) -> Terms:
+    return _merge(block for block in blocks if len(block) > 2)
+
+
+def _merge(blocks: Iterable[Columns]) -> Terms:
     """Join neighbouring blocks of the same order, leave out empty ones."""
     kept = [block for block in blocks if block.shape[1]]
     return tuple(
         np.ascontiguousarray(np.concatenate(list(run), axis=1))
-        for _, run in itertools.groupby(kept, key=lambda block: block.shape[0])
+        for _, run in itertools.groupby(kept, key=len)
     )

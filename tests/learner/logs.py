@@ -24,6 +24,8 @@ def catalogue(size: int, seed: int) -> list[dict]:
             features.append({"tags": [round(rng.random(), 2), 0, 1.5], "n/a": "null"})
         if index % 4 == 0:  # shares its first letter with the context's FromUrl
             features.append({"Format": {"wide": True}})
+        if index % 5 == 0:  # a namespace of the same letter opens and closes among the features
+            features.append({"before": 1.5, "joint": {"within": "x", "on": True}, "after": "y"})
         name = f"item {index}"
         items.append({"_tag": name, "i": {"constant": 1, "id": name}, "j": features})
     return items
@@ -37,6 +39,8 @@ def decisions(count: int, seed: int) -> Iterator[dict]:
             {"city": rng.choice(CITIES), "age": rng.randrange(5), "member": rng.random() < 0.3},
             {"User": {"device": rng.choice(["phone", "desk"]), "7": rng.choice([0.5, -2, 0])}},
         ]
+        if rng.random() < 0.5:
+            context.append({"2nd": {"weekday": rng.randrange(7), "late": rng.random() < 0.5}})
         if rng.random() < 0.2:
             context.append({"recent": [0.25, 3], "referrer": "mail"})
         yield {"FromUrl": context, "_multi": rng.sample(items, rng.choice([2, 3, 5, 8]))}

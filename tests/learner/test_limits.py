@@ -48,7 +48,7 @@ def test_numbers_that_overflow_never_reach_the_weights():
     assert (learner.learned, learner.skipped) == (1, 1)
     learner.skipped = 0
     assert dumps(learner) == before
-    assert all(cost == cost for cost in learner.policy().decide_json(huge).costs)
+    assert all(cost == cost for cost in learner.policy().decide_json(huge).scores)
 
 
 @pytest.mark.parametrize(

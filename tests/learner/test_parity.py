@@ -2,6 +2,7 @@
 
 import itertools
 import math
+import re
 
 import pytest
 
@@ -33,6 +34,44 @@ SETTINGS = {
         "--cb_explore_adf --interactions FUij --interactions jFj -q jj",
         1_000,
     ),
+    "a large rate, no decay": ("--cb_explore_adf --power_t 0 -l 0.7 -q ::", 3_000),
+    "a small rate, full decay": ("--cb_explore_adf --power_t 1 -l 0.05 -q ::", 2_000),
+    "sgd with a late clock": ("--cb_explore_adf --sgd --initial_t 50 -l 0.02 -q Fi", 2_000),
+    "normalised only": ("--cb_explore_adf --normalized -l 0.02 -q FU", 2_000),
+    "normalised and invariant, 24 bits": (
+        "--cb_explore_adf --normalized --invariant -l 0.05 -q Fj -b 24",
+        1_000,
+    ),
+    "ten bits, three wildcards": ("--cb_explore_adf --interactions ::: -b 10 -l 0.1", 200),
+    "adaptive with a late clock": ("--cb_explore_adf --initial_t 5 --power_t 0.3 -q Fi", 1_000),
+    "four wildcards": (DEFAULT.replace("-q ::", "--interactions :::: -b 24"), 25),
+    "many kinds of interactions and collisions": (
+        "--cb_explore_adf --interactions FUij --interactions jFj --cubic UFi -q jj -q jF -b 10",
+        1_000,
+    ),
+    "a repeated namespace beside wildcards, collisions": (
+        "--cb_explore_adf --interactions jFj --cubic UFi -q :: -b 10",
+        1_000,
+    ),
+    "wildcards beside a namespace that sorts before them": (
+        "--cb_explore_adf --cubic :2: --interactions 2:j -q :2 -b 10",
+        500,
+    ),
+    "the same wildcards both ways round": (
+        "--cb_explore_adf --cubic Fj: --cubic :Fj --cubic jj: -b 10",
+        500,
+    ),
+    "wildcards beside fixed namespaces, collisions": (
+        "--cb_explore_adf --cubic jU: -q jF --cubic FUi -q U: -b 10",
+        1_000,
+    ),
+    "a fixed namespace first": ("--cb_explore_adf --cubic U:: -b 22", 300),
+    "a fixed namespace last": ("--cb_explore_adf --cubic ::j -b 22", 300),
+    "two fixed and a wildcard": ("--cb_explore_adf --interactions jU: --interactions F:i", 300),
+    "several interactions after one name": ("--cb_explore_adf -q FU Fj jU ji", 1_000),
+    "the same interaction both ways round": ("--cb_explore_adf -q jF -q Fj -q jj", 1_000),
+    "features in combinations only": ("--cb_explore_adf --ignore_linear jF -q ::", 1_000),
+    "no constant and no exploration": ("--cb_explore_adf --noconstant --epsilon 0 -q UF", 1_000),
     "clipped probabilities": ("--cb_explore_adf --clip_p 0.2 -q Fj", 2_000),
 }
 
@@ -59,8 +98,7 @@ def learned(request, tmp_path_factory):
     run(f"{arguments} --dsjson -d {log} -f {model}")
     run(f"-i {model} --dsjson -t -d {held_out} -p {folder / 'pmf'}")
     plain = arguments.replace("--cb_explore_adf", "--cb_adf --rank_all").replace("--first_only", "")
-    for name in ("--epsilon 0.2", "--epsilon 0.3"):
-        plain = plain.replace(name, "")
+    plain = re.sub(r"--epsilon \S+", "", plain)
     costs_model = folder / "costs.model"
     run(f"{plain} --dsjson -d {log} -f {costs_model}")
     run(f"-i {costs_model} --dsjson -t -d {held_out} -p {folder / 'costs'}")
@@ -88,7 +126,7 @@ def test_held_out_costs_are_vowpal_wabbits(learned):
     assert ours.skipped == 0
     assert len(costs) == len(decisions_) == 500
     worst = max(
-        abs(decision.costs[action] - cost) / max(1.0, abs(cost))
+        abs(decision.scores[action] - cost) / max(1.0, abs(cost))
         for decision, expected in zip(decisions_, costs, strict=True)
         for action, cost in expected.items()
     )

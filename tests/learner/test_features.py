@@ -1,0 +1,157 @@
+"""Hashing and the walk over JSON, where Vowpal Wabbit can be asked directly."""
+
+import threading
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from shared.learner.features import FeatureError, action_features, shared_features, split_decision
+from shared.learner.hashing import CONSTANT_HASH, hash_name, hash_text
+from shared.learner.interactions import Interactions, expand
+from shared.learner.layout import action_json, decision_json
+from shared.learner.recently_used import RecentlyUsed
+
+vowpalwabbit = pytest.importorskip("vowpalwabbit", reason="the oracle is not installed")
+
+
+@pytest.fixture(scope="module")
+def oracle_hash():
+    workspace = vowpalwabbit.Workspace("--quiet --no_stdin -b 18")
+    yield workspace.hash_feature
+    workspace.finish()
+
+
+@settings(max_examples=300, deadline=None)
+@given(
+    name=st.one_of(
+        st.text(st.characters(exclude_characters="\0", exclude_categories=["Cs"]), max_size=20),
+        st.text("0123456789 ", max_size=12),
+    ),
+    seed=st.integers(0, 2**32 - 1),
+)
+def test_names_hash_as_in_vowpal_wabbit(oracle_hash, name, seed):
+    assert hash_text(name, seed) % (1 << 18) == oracle_hash(name, seed) % (1 << 18)
+
+
+def test_the_constant_and_very_long_digits_have_hashes():
+    assert hash_name("Constant", 0) != CONSTANT_HASH  # the constant is not hashed by name
+    digits = "7" * 20_000
+
+    assert hash_text(digits, 1) == (7 * (pow(10, 20_000, 9 << 32) - 1) // 9 + 1) % (1 << 32)
+
+
+def namespaces(text):
+    features = action_features(text)
+    return [(chr(namespace), size) for namespace, size in features.shape]
+
+
+def test_a_group_takes_its_place_when_its_first_namespace_is_closed():
+    text = b'{"z":{"x":1,"a":{"y":2}},"b":[0,3],"empty":{"off":false,"none":null,"zero":0}}'
+
+    assert namespaces(text) == [("a", 1), ("z", 1), ("b", 1)]
+
+
+def test_features_of_one_letter_stand_where_they_were_written():
+    features = action_features(b'{"j":{"first":1,"joint":{"second":2},"third":3}}')
+
+    assert features.values.tolist() == [1.0, 2.0, 3.0]
+
+
+def test_names_with_an_underscore_are_skipped_and_text_is_split():
+    assert namespaces(b'{"n":{"_hidden":1,"_text":"two  words","seen":true}}') == [("n", 3)]
+
+
+def test_numbers_beyond_float32_are_infinite_or_nothing():
+    features = action_features(b'{"n":{"big":1e39,"small":1e-60,"less":-1e39}}')
+
+    assert features.values.tolist() == [np.inf, -np.inf]
+
+
+@pytest.mark.parametrize(
+    "text",
+    [b"", b"[]", b"1", b'{"a"', b'{"a":["text"]}', b'{"a":[true]}', b'{"a":[[1]]}', b"\xff",
+     b'{"a":' * 5000 + b"1" + b"}" * 5000],
+)  # fmt: skip
+def test_what_vowpal_wabbit_cannot_read_is_refused(text):
+    with pytest.raises(FeatureError):
+        action_features(text)
+
+
+@pytest.mark.parametrize("text", [b"", b"[]", b"{}", b'{"_multi":1}', b'{"_multi":[}', b"\xff"])
+def test_a_decision_without_actions_is_refused(text):
+    with pytest.raises(FeatureError):
+        split_decision(text)
+
+
+def test_the_layout_is_the_retired_services():
+    action = action_json('a"b', b'[{"x":1}]')
+
+    assert action == b'{"_tag":"a\\"b","i":{"constant":1,"id":"a\\"b"},"j":[{"x":1}]}'
+    assert decision_json(b"[]", [action, action]) == (
+        b'{"FromUrl":[],"_multi":[' + action + b"," + action + b"]}"
+    )
+
+
+def test_a_known_text_is_not_read_again():
+    text = b'{"n":{"some":1}}'
+
+    assert action_features(text) is action_features(bytes(bytearray(text)))
+
+
+def test_shared_features_keep_the_order_of_the_text():
+    shared = shared_features({"b": b'{"x":1}', "a": b'{"y":1,"z":0.5}'})
+
+    assert shared.shape == ((ord("b"), 1), (ord("a"), 2))
+
+
+def test_wildcards_that_explode_are_refused_before_they_are_expanded():
+    present = list(range(ord(" "), ord("~") + 1))
+
+    with pytest.raises(FeatureError, match="10,000"):
+        expand([b"::::"] * 64, present)
+
+
+def test_plans_are_compiled_once_per_shape():
+    interactions = Interactions((b"::",), True, b"")
+    shapes = ((97, 2),), ((98, 3),)
+
+    plan = interactions.plan(*shapes)
+
+    assert interactions.plan(*shapes) is plan
+    assert plan.size == 2 + 1 + 3 + 3 + 6 + 6
+    assert len(plan.mixed.left) == 6
+
+
+def test_a_cache_forgets_what_is_not_used_and_keeps_to_its_budget():
+    cache = RecentlyUsed(1000)
+    cache.put("kept", 1, 10)
+    for number in range(200):
+        cache.put(number, number, 10)
+        assert cache.get("kept") == 1
+
+    assert cache.get(0) is None
+    assert len(cache) <= 100
+    cache.put("large", 1, 501)
+    assert cache.get("large") is None
+
+
+def test_threads_may_share_a_cache():
+    cache, failures = RecentlyUsed(500), []
+
+    def use(offset):
+        for number in range(3000):
+            key = (number * 7 + offset) % 90
+            found = cache.get(key)
+            if found not in (None, key):
+                failures.append(found)
+            cache.put(key, key, 10)
+
+    threads = [threading.Thread(target=use, args=(offset,)) for offset in range(4)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+
+    assert not failures
