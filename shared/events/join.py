@@ -58,20 +58,25 @@ def join(
     observations: Iterable[Observation],
     settings: RewardSettings,
     *,
-    earlier: Mapping[str, datetime],
+    earlier: Iterable[tuple[str, datetime]],
+    repeat_within: timedelta,
     counted: tuple[datetime, datetime],
 ) -> tuple[list[JoinedExample], JoinCounts]:
     """Join one step's interactions with what was observed for them.
 
-    The first interaction of an event id wins; later ones are counted and dropped. An observation
-    repeated by a retried write (same ``id``) counts once.
+    The first interaction of an event id wins; one that repeats an id soon after its last
+    occurrence is counted and dropped. An observation repeated by a retried write (same ``id``)
+    counts once.
 
     Args:
         interactions: The step's interactions in learning order.
         observations: Everything that may belong to them, in any order.
         settings: Wait time, aggregation and default reward.
-        earlier: Event ids and Rank times of the interactions before this step, as far back as
-            an observation or a repeated id is to be recognised.
+        earlier: Event ids and Rank times of all interactions before this step, dropped ones
+            too, at least ``repeat_within`` and ``EARLY_REWARD`` back.
+        repeat_within: How soon after an interaction the same id repeats it. A limit, so that
+            the result does not depend on how much is joined in one step; at least the wait
+            and ``EARLY_REWARD``, so that no observation belongs to two events.
         counted: Half-open range of arrival times; late and dangling observations that arrived
             in it are counted by this step.
 
@@ -79,14 +84,18 @@ def join(
         The examples in the order of their interactions, and the counts.
     """
     by_event = _by_event(observations)
-    known = dict(earlier)
+    known: dict[str, list[datetime]] = {}
+    for event_id, time in earlier:
+        known.setdefault(event_id, []).append(time)
     examples = []
     duplicates = 0
     for interaction in interactions:
-        if interaction.event_id in known:
+        ranked = known.setdefault(interaction.event_id, [])
+        repeated = any(interaction.time - time < repeat_within for time in ranked)
+        ranked.append(interaction.time)
+        if repeated:
             duplicates += 1
             continue
-        known[interaction.event_id] = interaction.time
         seen = by_event.get(interaction.event_id, ())
         examples.append(_example(interaction, seen, settings))
     late, dangling = _count_unmatched(by_event, known, settings.wait, counted)
@@ -117,19 +126,21 @@ def _by_event(observations: Iterable[Observation]) -> dict[str, list[Observation
 
 def _count_unmatched(
     by_event: Mapping[str, Sequence[Observation]],
-    known: Mapping[str, datetime],
+    known: Mapping[str, Sequence[datetime]],
     wait: timedelta,
     counted: tuple[datetime, datetime],
 ) -> tuple[int, int]:
     late = dangling = 0
     start, end = counted
     for event_id, seen in by_event.items():
-        ranked = known.get(event_id)
+        ranked = known.get(event_id, ())
         for observation in seen:
             if not start <= observation.time < end:
                 continue
-            if ranked is None or observation.time - ranked <= -EARLY_REWARD:
-                dangling += 1
-            elif observation.time - ranked >= wait:
+            if any(within_wait(observation, time, wait) for time in ranked):
+                continue
+            if any(observation.time >= time for time in ranked):
                 late += 1
+            else:
+                dangling += 1
     return late, dangling

@@ -107,11 +107,11 @@ class LoopReader:
 
     async def _policy(self, state: LoopState) -> tuple[Policy | None, str]:
         """Return the published policy, from memory when it has not changed."""
-        wanted = state.published.version if state.published else ""
+        if state.published is None:
+            return None, ""
+        wanted = state.published.version
         if self._served is not None and wanted in (self._served.model_version, self._unreadable):
             return self._served.policy, self._served.model_version
-        if not wanted:
-            return None, ""
         try:
             blob = await self._blobs.load(model_name(self.loop, wanted))
             if blob is None:

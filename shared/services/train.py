@@ -48,6 +48,9 @@ WAITS_PER_STEP = 16
 
 LONGEST_STEP = timedelta(hours=12)
 
+REPEAT_WAITS = 2
+"""An event id that comes again within so many waits and ``EARLY_REWARD`` is the same event."""
+
 
 @dataclass(frozen=True, slots=True)
 class Training:
@@ -154,9 +157,10 @@ class TrainService:
         rows = await self._events.interactions(space, state.cursor, end)
         self._adapt(len(rows))
         wait = settings.rewards.wait
+        repeat_within = REPEAT_WAITS * wait + EARLY_REWARD
         start_at, end_at = _time(state.cursor), _time(end)
         known = await self._events.ranked_events(
-            space, space.bucket(start_at - 2 * wait - EARLY_REWARD), state.cursor
+            space, space.bucket(start_at - repeat_within - EARLY_REWARD), state.cursor
         )
         observations = await self._events.observations(
             space,
@@ -167,7 +171,8 @@ class TrainService:
             [interaction for _, interaction in rows],
             observations,
             settings.rewards,
-            earlier={event.event_id: event.time for event in reversed(known)},
+            earlier=[(event.event_id, event.time) for event in known],
+            repeat_within=repeat_within,
             counted=(start_at - EARLY_REWARD, end_at - EARLY_REWARD),
         )
         buckets: dict[str, int] = {}
@@ -319,10 +324,12 @@ class TrainService:
             return
         oldest = min(now - timedelta(days=settings.log_retention_days), _time(state.cursor))
         await lease.renew()
-        if await self._events.drop_before(space, oldest - 2 * settings.rewards.wait):
-            async for name in self._blobs.names(f"{self.loop}/log/"):
-                if _time(parse_log_name(name)[2]) < oldest:
-                    await self._blobs.delete(name)
+        await self._events.drop_before(space, oldest - REPEAT_WAITS * settings.rewards.wait)
+        async for name in self._blobs.names(f"{self.loop}/log/"):
+            if _time(parse_log_name(name)[1]) >= oldest:
+                break  # names sort by time
+            if _time(parse_log_name(name)[2]) < oldest:
+                await self._blobs.delete(name)
 
     async def _prune_models(self, state: LoopState) -> None:
         """Delete models older than those that the state names."""

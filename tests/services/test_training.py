@@ -324,3 +324,73 @@ async def test_vowpal_wabbit_learns_the_same_from_our_log(tmp_path):
     ours = loads(await world.model()).regressor.weights
     assert np.count_nonzero(theirs) > 10
     assert np.abs(ours - theirs).max() < 1e-5
+
+
+async def test_a_reset_loop_without_a_log_serves_no_model():
+    world = await lived(seconds=30)
+    await world.trainer().train()
+    await world.reader.refresh()
+    assert (await world.reader.served()).policy is not None
+    for name in [name for name in world.blobs.blobs if "/log/" in name]:
+        await world.blobs.delete(name)
+    await world.set(arguments="--cb_explore_adf")
+    await world.trainer().train()
+    await world.reader.refresh()
+
+    served = await world.reader.served()
+    await world.reader.close()
+    assert (served.policy, served.model_version) == (None, "")
+
+
+async def test_what_is_older_than_the_retention_goes_even_after_a_crash():
+    world = await lived(seconds=30)
+    await world.set(log_retention_days=2)
+    await world.trainer().train()
+    space = (await world.state()).space(LOOP)
+    held = len(world.events.interaction_rows[space])
+    world.now += timedelta(days=1)
+    await world.trainer().train()
+    assert (len(world.logged()), len(world.events.interaction_rows[space])) == (30, held)
+
+    world.now += timedelta(days=3)
+    delete, world.blobs.delete = world.blobs.delete, None  # the process ends at the first blob
+    with pytest.raises(TypeError):
+        await world.trainer().train()
+    world.blobs.delete = delete
+    await world.trainer().train()
+
+    assert world.logged() == set()
+    assert world.events.interaction_rows[space] == {}
+    assert (await world.state()).counters.events == 30
+
+
+async def test_models_that_nothing_names_are_deleted():
+    world = await lived()
+    await world.trainer(events_per_step=5).train()
+    world.now += timedelta(seconds=30)
+    await world.trainer().train()
+
+    state = await world.state()
+    models = {name.rsplit("/", 1)[1] for name in world.blobs.blobs if "/models/" in name}
+    assert models == {state.trained.version, *state.history}
+
+
+async def test_an_id_repeated_after_long_is_the_same_event_however_training_is_cut():
+    models = []
+    for events_per_step in (1, 1000):
+        world = World()
+        await world.set(rewards=RewardSettings(timedelta(seconds=10)))
+        for gap in (100, 150, 100, 30, 200):
+            await world.rank.rank(RankRequest("same", b"[]", ACTIONS))
+            await world.reward.reward("same", 1.0)
+            world.now += timedelta(seconds=gap)
+        world.now += timedelta(minutes=5)
+        trainer = world.trainer(events_per_step=events_per_step)
+        trainer._buckets = events_per_step
+        trainer._adapt = lambda rows: None
+        await trainer.train()
+        counters = (await world.state()).counters
+        assert (counters.events, counters.duplicates) == (2, 3)
+        models.append(await world.model())
+
+    assert models[0] == models[1]
