@@ -7,8 +7,18 @@ learning (output and input format of VW's own program) and dropped, or is refuse
 import difflib
 import re
 import shlex
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+
+from shared.learner.exploration import (
+    Bag,
+    EpsilonGreedy,
+    Exploration,
+    ExploreFirst,
+    Softmax,
+    SquareCB,
+    SyntheticCover,
+)
 
 MAX_LENGTH = 1024
 """Characters, as in the retired service."""
@@ -18,6 +28,9 @@ MAX_ORDER = 4
 """Namespaces in one interaction; higher orders explode."""
 
 MAX_INTERACTIONS = 64
+
+MAX_MEMBERS = 32
+"""Members of a bag; each multiplies the cost of learning and of ranking."""
 
 
 class ArgumentsError(ValueError):
@@ -54,12 +67,20 @@ class LearningSettings:
         adaptive: Per-feature rates from the sum of squared gradients.
         normalized: Updates independent of the features' scales.
         invariant: Updates safe under large importance weights.
-        epsilon: Share of decisions spent exploring.
-        first_only: Give the whole greedy share to the first of tied actions.
+        l1: Weight of the absolute values of weights in what is minimised.
+        l2: Weight of their squares.
+        min_prediction: Lowest prediction; None for the lowest label seen, or 0.
+        max_prediction: Highest prediction; None for the highest label seen, or 0.
+        cost_type: How the costs of actions that were not chosen are estimated: ``mtr``,
+            ``ips``, ``dm`` or ``dr`` (``--cb_type``).
+        epsilon: Share of decisions spent exploring, spread over all actions.
+        exploration: How scores become probabilities.
         clip_p: Smallest probability used in an importance weight.
         constant: Whether every action has a constant feature.
         interactions: Namespaces to combine; each byte is the first of a name, ``:`` any.
         ignore_linear: Namespaces whose features count in combinations only.
+        ignore: Namespaces left out altogether.
+        keep: If any, all other namespaces are left out.
     """
 
     arguments: str
@@ -70,30 +91,61 @@ class LearningSettings:
     adaptive: bool = True
     normalized: bool = True
     invariant: bool = True
+    l1: float = 0.0
+    l2: float = 0.0
+    min_prediction: float | None = None
+    max_prediction: float | None = None
+    cost_type: str = "mtr"
     epsilon: float = 0.05
-    first_only: bool = False
+    exploration: Exploration = EpsilonGreedy()  # noqa: RUF009 (frozen)
     clip_p: float = 0.0
     constant: bool = True
     interactions: tuple[bytes, ...] = ()
     ignore_linear: bytes = b""
+    ignore: bytes = b""
+    keep: bytes = b""
+
+    @property
+    def width(self) -> int:
+        """Weights in use for one feature: one per member of a bag, twice that for ``dr``."""
+        return self.exploration.members * (2 if self.cost_type == "dr" else 1)
+
+    @property
+    def stride(self) -> int:
+        """Slots from one feature to the next: the width, rounded up to a power of two."""
+        return 1 << (self.width - 1).bit_length()
 
 
 _SHORT = {"-q": "--quadratic", "-b": "--bit_precision", "-l": "--learning_rate"}
 _SWITCHES = frozenset(
     {"--cb_explore_adf", "--first_only", "--noconstant", "--sgd", "--adaptive", "--normalized",
-     "--invariant"}
+     "--invariant", "--softmax", "--squarecb", "--greedify", "--synthcover"}
 )  # fmt: skip
 _NUMBERS = {
     "--bit_precision": (1, MAX_BITS),
     "--learning_rate": (0.0, 1e6),
     "--power_t": (0.0, 10.0),
     "--initial_t": (0.0, 1e12),
+    "--l1": (0.0, 1e6),
+    "--l2": (0.0, 1e6),
+    "--min_prediction": (-1e6, 1e6),
+    "--max_prediction": (-1e6, 1e6),
     "--epsilon": (0.0, 1.0),
     "--clip_p": (0.0, 1.0),
+    "--lambda": (0.0, 1e9),
+    "--gamma_scale": (0.0, 1e9),
+    "--gamma_exponent": (0.0, 10.0),
+    "--first": (0, 10**9),
+    "--bag": (1, MAX_MEMBERS),
+    "--synthcoverpsi": (1e-6, 1e6),
+    "--synthcoversize": (1, 1000),
 }
+_WHOLE = frozenset({"--bit_precision", "--first", "--bag", "--synthcoversize"})
 _LISTS = {"--quadratic": 2, "--cubic": 3, "--interactions": None}
-_WITH_VALUE = frozenset({*_NUMBERS, *_LISTS, "--cb_type", "--ignore_linear", "--id"})
-_SEVERAL_VALUES = frozenset({*_LISTS, "--ignore_linear"})
+_NAMESPACES = ("--ignore_linear", "--ignore", "--keep")
+_COST_TYPES = ("mtr", "ips", "dm", "dr")
+_WITH_VALUE = frozenset({*_NUMBERS, *_LISTS, *_NAMESPACES, "--cb_type", "--id"})
+_SEVERAL_VALUES = frozenset({*_LISTS, *_NAMESPACES})
 _DROPPED = frozenset(
     {"--dsjson", "--json", "--quiet", "--save_resume", "--preserve_performance_counters"}
 )
@@ -103,10 +155,16 @@ _FILES = frozenset(
      "-r", "--raw_predictions", "--cache_file", "--readable_model", "--invert_hash", "--daemon",
      "--feature_mask", "--dictionary"}
 )  # fmt: skip
-_EXPLORATIONS = frozenset(
-    {"--softmax", "--bag", "--cover", "--squarecb", "--regcb", "--regcbopt", "--rnd",
-     "--synthcover", "--first"}
-)  # fmt: skip
+_EXPLORATIONS = {
+    "--softmax": {"--lambda"},
+    "--squarecb": {"--gamma_scale", "--gamma_exponent"},
+    "--first": set[str](),
+    "--bag": {"--greedify", "--first_only"},
+    "--synthcover": {"--synthcoverpsi", "--synthcoversize"},
+}
+"""Arguments that choose an exploration, with those that only it takes."""
+
+_NOT_YET = frozenset({"--cover", "--regcb", "--regcbopt", "--rnd", "--elim"})
 
 
 def parse(arguments: str) -> LearningSettings:
@@ -118,26 +176,28 @@ def parse(arguments: str) -> LearningSettings:
     """
     given: dict[str, str] = {}
     interactions: list[bytes] = []
-    ignored = b""
+    namespaces = dict.fromkeys(_NAMESPACES, b"")
     for option in _options(arguments):
         name, value = option.name, option.value
         if name in _LISTS:
             interactions.append(_interaction(name, value))
-        elif name == "--ignore_linear":
-            ignored += _namespaces(name, value)
+        elif name in namespaces:
+            namespaces[name] += _namespaces(name, value)
         elif given.setdefault(name, value) != value:
             raise InvalidArgument(name, f"{name} is given twice with different values")
     if "--cb_explore_adf" not in given:
         raise InvalidArgument("--cb_explore_adf", "the arguments must contain --cb_explore_adf")
-    if given.get("--cb_type", "mtr") != "mtr":
+    if given.get("--cb_type", "mtr") not in _COST_TYPES:
         raise UnsupportedArgument(
-            "--cb_type", f"--cb_type {given['--cb_type'][:20]} is not supported yet; use mtr"
+            "--cb_type",
+            f"--cb_type {given['--cb_type'][:20]} is not supported; use {', '.join(_COST_TYPES)}",
         )
     if len(interactions) > MAX_INTERACTIONS:
         raise InvalidArgument(
             "--interactions", f"at most {MAX_INTERACTIONS} interactions are allowed"
         )
-    return _settings(arguments, given, tuple(interactions), bytes(sorted(set(ignored))))
+    ignore_linear, ignore, keep = (bytes(sorted(set(each))) for each in namespaces.values())
+    return _settings(arguments, given, tuple(interactions), ignore_linear, ignore, keep)
 
 
 def explicit_epsilon(arguments: str) -> float | None:
@@ -165,9 +225,15 @@ def with_epsilon(arguments: str, epsilon: float) -> str:
 
 
 def _settings(
-    text: str, given: dict[str, str], interactions: tuple[bytes, ...], ignore_linear: bytes
+    text: str,
+    given: Mapping[str, str],
+    interactions: tuple[bytes, ...],
+    ignore_linear: bytes,
+    ignore: bytes,
+    keep: bytes,
 ) -> LearningSettings:
     numbers = {name: _number(name, given[name]) for name in _NUMBERS if name in given}
+    exploration = _exploration(given, numbers)
     chosen = {"--sgd", "--adaptive", "--normalized", "--invariant"} & given.keys()
     adaptive = not chosen or "--adaptive" in chosen
     normalized = not chosen or "--normalized" in chosen
@@ -183,13 +249,54 @@ def _settings(
         adaptive=adaptive,
         normalized=normalized,
         invariant=not chosen or "--invariant" in chosen,
-        epsilon=numbers.get("--epsilon", 0.05),
-        first_only="--first_only" in given,
+        l1=numbers.get("--l1", 0.0),
+        l2=numbers.get("--l2", 0.0),
+        min_prediction=numbers.get("--min_prediction"),
+        max_prediction=numbers.get("--max_prediction"),
+        cost_type=given.get("--cb_type", "mtr"),
+        epsilon=numbers.get("--epsilon", 0.05 if isinstance(exploration, EpsilonGreedy) else 0.0),
+        exploration=exploration,
         clip_p=numbers.get("--clip_p", 0.0),
         constant="--noconstant" not in given,
         interactions=interactions,
         ignore_linear=ignore_linear,
+        ignore=ignore,
+        keep=keep,
     )
+
+
+def _exploration(given: Mapping[str, str], numbers: Mapping[str, float]) -> Exploration:
+    """Return the exploration that is chosen.
+
+    Raises:
+        InvalidArgument: Two are chosen, or an argument belongs to one that is not chosen.
+    """
+    chosen = [name for name in _EXPLORATIONS if name in given]
+    if len(chosen) > 1:
+        raise InvalidArgument(chosen[1], f"{chosen[1]} and {chosen[0]} exclude each other")
+    allowed = _EXPLORATIONS[chosen[0]] if chosen else {"--first_only"}
+    for name, belonging in _EXPLORATIONS.items():
+        for argument in sorted(belonging & given.keys() - allowed):
+            raise InvalidArgument(argument, f"{argument} is of use with {name} only")
+    if chosen == ["--squarecb"] and given.get("--cb_type", "mtr") != "mtr":
+        raise InvalidArgument("--cb_type", "--squarecb takes --cb_type mtr only")
+    first_only = "--first_only" in given
+    match chosen:
+        case ["--softmax"]:
+            return Softmax(numbers.get("--lambda", 1.0))
+        case ["--squarecb"]:
+            return SquareCB(
+                numbers.get("--gamma_scale", 10.0), numbers.get("--gamma_exponent", 0.5)
+            )
+        case ["--first"]:
+            return ExploreFirst(int(numbers["--first"]))
+        case ["--bag"]:
+            return Bag(int(numbers["--bag"]), "--greedify" in given, first_only)
+        case ["--synthcover"]:
+            return SyntheticCover(
+                int(numbers.get("--synthcoversize", 100)), numbers.get("--synthcoverpsi", 0.1)
+            )
+    return EpsilonGreedy(first_only)
 
 
 @dataclass(frozen=True, slots=True)
@@ -259,15 +366,15 @@ def _refusal(name: str) -> ArgumentsError:
         return UnsupportedArgument(
             shown, f"{shown} is refused: input, output and files are not settings"
         )
-    if name in _EXPLORATIONS:
+    if name in _NOT_YET:
         return UnsupportedArgument(
-            shown, f"{shown} is not supported yet; the exploration available is --epsilon"
+            shown, f"{shown} is not supported; the nearest exploration is --squarecb"
         )
     return UnsupportedArgument(shown, f"{shown} is not supported; {_nearest(name)}")
 
 
 def _nearest(name: str) -> str:
-    known = sorted({*_NUMBERS, *_LISTS, *_SWITCHES, "--cb_type"})
+    known = sorted({*_NUMBERS, *_LISTS, *_SWITCHES, *_NAMESPACES, "--cb_type"})
     close = difflib.get_close_matches(name, known, n=1, cutoff=0.0)
     return f"the nearest supported argument is {close[0]}"
 
@@ -279,7 +386,7 @@ def _number(name: str, value: str) -> float:
     low, high = _NUMBERS[name]
     if not low <= number <= high:
         raise InvalidArgument(name, f"{name} must be between {low:g} and {high:g}")
-    if name == "--bit_precision" and not number.is_integer():
+    if name in _WHOLE and not number.is_integer():
         raise InvalidArgument(name, f"{name} must be a whole number")
     return number
 

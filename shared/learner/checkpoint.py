@@ -33,13 +33,18 @@ class _Header(msgspec.Struct, forbid_unknown_fields=True):
     arguments: str
     learned: _Count
     skipped: _Count
-    events: _Count
-    actions: _Count
-    norm: _Positive
-    total_weight: _Positive
+    events: list[_Count]
+    actions: list[_Count]
+    norms: list[_Positive]
+    total_weights: list[_Positive]
     time: _Positive
-    lowest: Annotated[float, msgspec.Meta(le=0)]
-    highest: _Positive
+    lowest: float
+    highest: float
+    gravity: _Positive = 0.0
+    contraction: Annotated[float, msgspec.Meta(gt=0)] = 1.0
+    lowest_cost: Annotated[float, msgspec.Meta(le=0)] = 0.0
+    highest_cost: _Positive = 0.0
+    sampling: Annotated[str, msgspec.Meta(pattern="^[0-9a-f]{1,16}$")] = "0"
 
 
 def dumps(learner: Learner) -> bytes:
@@ -54,13 +59,18 @@ def dumps(learner: Learner) -> bytes:
             learner.settings.arguments,
             learner.learned,
             learner.skipped,
-            learner.estimate.events,
-            learner.estimate.actions,
-            regressor.norm,
-            regressor.total_weight,
+            [estimate.events for estimate in learner.estimates],
+            [estimate.actions for estimate in learner.estimates],
+            regressor.norms,
+            regressor.total_weights,
             regressor.time,
             regressor.lowest,
             regressor.highest,
+            regressor.gravity,
+            regressor.contraction,
+            learner.lowest,
+            learner.highest,
+            f"{learner.sampling.state:x}",
         )
     )
     parts = [
@@ -118,8 +128,16 @@ def _loads(body: bytes) -> Learner:
             raise CheckpointError("the model holds numbers that learning cannot give")
         array[slots] = found
     learner.learned, learner.skipped = header.learned, header.skipped
-    learner.estimate = MultiTaskRegression(header.events, header.actions)
-    regressor.norm, regressor.total_weight = header.norm, header.total_weight
+    if {len(header.norms), len(header.total_weights)} != {learner.settings.width} or {
+        len(header.events),
+        len(header.actions),
+    } != {len(learner.estimates)}:
+        raise CheckpointError("the model's header does not fit its arguments")
+    learner.estimates = list(map(MultiTaskRegression, header.events, header.actions))
+    regressor.norms, regressor.total_weights = header.norms, header.total_weights
     regressor.time = header.time
     regressor.lowest, regressor.highest = header.lowest, header.highest
+    regressor.gravity, regressor.contraction = header.gravity, header.contraction
+    learner.lowest, learner.highest = header.lowest_cost, header.highest_cost
+    learner.sampling.state = int(header.sampling, 16)
     return learner

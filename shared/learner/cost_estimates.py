@@ -18,16 +18,15 @@ class MultiTaskRegression:
     events: int = 0
     actions: int = 0
 
-    def importance(self, n_actions: int, probability: float, clip_p: float) -> float:
+    def importance(self, n_actions: int, probability: float) -> float:
         """Return the importance of the next decision's chosen action.
 
         Args:
             n_actions: How many actions the decision offers.
             probability: Chance that the logging policy gave the chosen one, above 0.
-            clip_p: Smallest probability to divide by.
         """
         share = (self.events + 1) / (self.actions + n_actions)
-        return share / max(probability, clip_p)
+        return share / probability
 
     def count(self, n_actions: int) -> None:
         """Count a decision that was learned."""

@@ -30,11 +30,14 @@ class GradientDescent:
         weights: ``float32``, one per slot (W).
         gradients: Sums of squared gradients (G), used if adaptive; they start at ``initial_t``.
         scales: Largest feature value seen (N), used if normalised.
-        norm: Importance-weighted sum of the examples' squared, normalised feature values.
-        total_weight: Sum of importance weights.
+        norms: Importance-weighted sum of the examples' squared, normalised feature values; one
+            for each of the weights that a feature has.
+        total_weights: Likewise, sum of importance weights.
         time: Clock of the learning rate's decay.
         lowest: Smallest label seen, or 0; predictions are clipped to the range of labels.
         highest: Largest label seen, or 0.
+        gravity: How much smaller the absolute value of every weight is to be taken (``--l1``).
+        contraction: What every weight is to be multiplied by (``--l2``).
     """
 
     def __init__(self, settings: LearningSettings) -> None:
@@ -45,48 +48,83 @@ class GradientDescent:
         self.gradients: Floats = np.full(size, settings.initial_t, np.float32)
         self.scales: Floats = np.zeros(size, np.float32)
         # gd.cc, gd_setup and save_load: as if that many examples of norm and gradient 1 were seen
-        self.norm = settings.initial_t
-        self.total_weight = settings.initial_t
+        self.norms = [settings.initial_t] * settings.width
+        self.total_weights = [settings.initial_t] * settings.width
         self.time = settings.initial_t
-        self.lowest = 0.0
-        self.highest = 0.0
+        self.lowest = settings.min_prediction or 0.0
+        self.highest = settings.max_prediction or 0.0
+        self.gravity = 0.0
+        self.contraction = 1.0
+        self._fixed_range = not (settings.min_prediction is settings.max_prediction is None)
+        self._regularized = bool(settings.l1 or settings.l2)
         self._positions = np.zeros(size, np.int32)  # scratch: finds features that share a slot
         self._half = settings.power_t == 0.5
         self._rate = settings.learning_rate
         if not settings.adaptive and not settings.normalized:
             self._rate *= settings.initial_t**settings.power_t
 
-    def learn(self, slots: Slots, values: Floats, label: float, weight: float) -> bool:
+    def effective_weights(self) -> Floats:
+        """Return a copy of the weights, regularised."""
+        return self._effective(self.weights.copy())
+
+    def see(self, label: float) -> None:
+        """Widen the range of predictions to a label, unless the settings fix the range."""
+        if not self._fixed_range:
+            self.lowest = min(self.lowest, label)
+            self.highest = max(self.highest, label)
+
+    def predict(self, slots: Slots, values: Floats, offset: int = 0) -> float:
+        """Return the prediction for an example, within the range of the labels seen."""
+        slots = self._at(slots, offset)
+        predicted = _in_order(self._effective(self.weights.take(slots)) * values)
+        return min(max(predicted, self.lowest), self.highest)
+
+    def learn(
+        self, slots: Slots, values: Floats, label: float, weight: float, offset: int = 0
+    ) -> bool:
         """Move the weights towards ``label`` for one example.
 
         The caller switches NumPy's floating-point warnings off.
 
         Args:
-            slots: Weight of each feature, in Vowpal Wabbit's order; repeats allowed.
+            slots: First weight of each feature, in Vowpal Wabbit's order; repeats allowed.
             values: Value of each feature.
             label: The cost to learn.
             weight: Its importance, above 0.
+            offset: Which of the weights that a feature has.
 
         Returns:
             False if a number was not finite; nothing has changed then.
         """
-        before = self.norm, self.total_weight, self.lowest, self.highest
+        before = (
+            self.norms[offset], self.total_weights[offset],
+            self.lowest, self.highest, self.gravity, self.contraction,
+        )  # fmt: skip
         undo: Undo = []
         try:
-            self._learn(slots, values, float(np.float32(label)), weight, undo)
+            slots = self._at(slots, offset)
+            self._learn(slots, values, float(np.float32(label)), weight, offset, undo)
         except ArithmeticError:
             for array, at, old in reversed(undo):
                 array[at] = old
-            self.norm, self.total_weight, self.lowest, self.highest = before
+            self.norms[offset], self.total_weights[offset], *rest = before
+            self.lowest, self.highest, self.gravity, self.contraction = rest
             return False
         self.time += 1.0
         return True
 
-    def _learn(self, slots: Slots, values: Floats, label: float, weight: float, undo: Undo) -> None:
-        self.lowest = min(self.lowest, label)
-        self.highest = max(self.highest, label)
+    def _learn(
+        self,
+        slots: Slots,
+        values: Floats,
+        label: float,
+        weight: float,
+        offset: int,
+        undo: Undo,
+    ) -> None:
+        self.see(label)
         weights = self.weights.take(slots)
-        predicted = float(np.add.reduce(weights * values))
+        predicted = _in_order(self._effective(weights) * values)
         error = label - min(max(predicted, self.lowest), self.highest)
         _require(math.isfinite(predicted) and math.isfinite(error) and weight < math.inf)
         if error == 0.0 or not slots.size:
@@ -94,14 +132,37 @@ class GradientDescent:
         undo.append((self.weights, slots, weights))
         if self.settings.adaptive or self.settings.normalized:
             gradient = 4.0 * weight * error * error
-            rates, per_update, scale = self._rescale(slots, values, gradient, weight, undo)
+            rates, per_update, scale = self._rescale(slots, values, gradient, weight, offset, undo)
             change = values * rates
         else:
-            per_update, scale = float(np.add.reduce(values * values)), 1.0
+            per_update, scale = _in_order(values * values), 1.0
             change = values.copy()
-        change *= self._step(error, weight, per_update) * scale
+        step = self._step(error, weight, per_update)
+        if self._regularized:
+            step = self._regularize(error, step)
+        change *= step * scale
         np.add.at(self.weights, slots, change)
         _require(_finite(self.weights.take(slots)))
+
+    def _at(self, slots: Slots, offset: int) -> Slots:
+        return (slots + offset) & (len(self.weights) - 1) if offset else slots
+
+    def _effective(self, weights: Floats) -> Floats:
+        """Return weights moved towards zero by gravity, and contracted."""
+        if not self._regularized:
+            return weights
+        shrunk = np.maximum(np.abs(weights) - np.float32(self.gravity), np.float32(0))
+        return np.copysign(shrunk, weights) * np.float32(self.contraction)
+
+    def _regularize(self, error: float, step: float) -> float:
+        """Let gravity grow and weights contract by a step; return the step before contraction."""
+        if abs(step) <= 1e-8:  # gd.cc, compute_update
+            return step
+        rate = step / (2.0 * error) if abs(error) > 0.5e-8 else 0.0
+        self.contraction *= 1.0 - self.settings.l2 * rate
+        self.gravity += rate * self.settings.l1
+        _require(self.contraction > 0.0)
+        return step / self.contraction
 
     def _step(self, error: float, weight: float, per_update: float) -> float:
         """Return how far to go against the gradient (``compute_update``)."""
@@ -113,7 +174,13 @@ class GradientDescent:
         return 2.0 * error * step
 
     def _rescale(
-        self, slots: Slots, values: Floats, gradient: float, weight: float, undo: Undo
+        self,
+        slots: Slots,
+        values: Floats,
+        gradient: float,
+        weight: float,
+        offset: int,
+        undo: Undo,
     ) -> tuple[Floats, float, float]:
         """Update G and N; return each feature's rate, the sum of rate x², the norm's scale.
 
@@ -137,9 +204,9 @@ class GradientDescent:
             rates = last.take(slots)
         if not self.settings.normalized:
             return rates, per_update, 1.0
-        self.norm += weight * norm
-        self.total_weight += weight
-        scale = self._norm_scale()
+        self.norms[offset] += weight * norm
+        self.total_weights[offset] += weight
+        scale = self._norm_scale(self.total_weights[offset] / self.norms[offset])
         return rates, per_update * scale, scale
 
     def _round(
@@ -151,11 +218,11 @@ class GradientDescent:
         rates = self._adapt(slots, squares * gradient, undo) if settings.adaptive else None
         if not settings.normalized:
             assert rates is not None  # noqa: S101  # one of the two is on
-            return rates, float(np.add.reduce(squares * rates)), 0.0
+            return rates, _in_order(squares * rates), 0.0
         scales = self._grow_scales(slots, x, undo)
         inverse = _ONE / scales
         normed = inverse * inverse
-        norm = float(np.add.reduce(squares * normed))
+        norm = _in_order(squares * normed)
         _require(math.isfinite(norm))
         if self._half:
             by_scale = inverse if settings.adaptive else normed
@@ -169,7 +236,7 @@ class GradientDescent:
                 return rates, norm, norm
         else:
             rates = rates * by_scale
-        return rates, float(np.add.reduce(squares * rates)), norm
+        return rates, _in_order(squares * rates), norm
 
     def _adapt(self, slots: Slots, more: Floats, undo: Undo) -> Floats | None:
         """Add to G; return its power as rates, None if that is 1 and scales will follow."""
@@ -207,9 +274,8 @@ class GradientDescent:
         self.scales[slots] = scales
         return scales
 
-    def _norm_scale(self) -> float:
+    def _norm_scale(self, ratio: float) -> float:
         """Return the factor that makes up for the mean size of examples so far."""
-        ratio = self.total_weight / self.norm
         if not self._half:
             return float(ratio ** (1.0 - self.settings.power_t))
         return math.sqrt(ratio) if self.settings.adaptive else ratio
@@ -228,6 +294,15 @@ class GradientDescent:
         turns[order] = np.arange(len(slots)) - np.repeat(starts, lengths)
         by_turn = np.argsort(turns, kind="stable")
         return np.split(by_turn, np.cumsum(np.bincount(turns))[:-1])
+
+
+def _in_order(terms: Floats) -> float:
+    """Return the sum, added one by one in float32 as Vowpal Wabbit does.
+
+    Any other order rounds otherwise, and where a prediction hits its label but for rounding, the
+    adaptive update turns that into rates that differ visibly.
+    """
+    return float(np.add.accumulate(terms)[-1]) if terms.size else 0.0
 
 
 def _finite(numbers: Floats) -> bool:

@@ -90,17 +90,28 @@ class Plan:
 class Interactions:
     """The combinations that a policy asks for."""
 
-    def __init__(self, patterns: tuple[bytes, ...], constant: bool, ignore_linear: bytes) -> None:
+    def __init__(
+        self,
+        patterns: tuple[bytes, ...],
+        constant: bool,
+        ignore_linear: bytes,
+        ignore: bytes = b"",
+        keep: bytes = b"",
+    ) -> None:
         """Combine namespaces by ``patterns``.
 
         Args:
             patterns: First bytes of the names to combine; ``:`` for any.
             constant: Whether there is a constant feature; its column is in every row.
             ignore_linear: Namespaces whose features count in combinations only.
+            ignore: Namespaces whose features do not count at all.
+            keep: If any, features of all other namespaces do not count.
         """
         self._patterns = patterns
         self._constant = constant
         self._ignore_linear = ignore_linear
+        self._ignore = ignore
+        self._keep = keep
         self._plans: RecentlyUsed[tuple[Shape, Shape], Plan] = RecentlyUsed(PLANS_BUDGET)
 
     def plan(self, action: Shape, shared: Shape) -> Plan:
@@ -117,8 +128,15 @@ class Interactions:
             self._plans.put((action, shared), plan, 3000 + (16 * order + 32) * plan.size)
         return plan
 
+    def _counts(self, namespace: int) -> bool:
+        return namespace not in self._ignore and (not self._keep or namespace in self._keep)
+
     def _compile(self, action: Shape, shared: Shape) -> Plan:
-        groups = _columns(action, shared, self._constant)
+        groups = {
+            namespace: columns
+            for namespace, columns in _columns(action, shared, self._constant).items()
+            if namespace == CONSTANT_NAMESPACE or self._counts(namespace)
+        }
         linear = [groups[n] for n in groups if n not in self._ignore_linear]
         blocks = [np.concatenate([np.zeros(0, np.intp), *linear]).reshape(1, -1)]
         total = blocks[0].shape[1]
@@ -134,10 +152,10 @@ class Interactions:
 
 @lru_cache(maxsize=4)
 def interactions_of(
-    patterns: tuple[bytes, ...], constant: bool, ignore_linear: bytes
+    patterns: tuple[bytes, ...], constant: bool, ignore_linear: bytes, ignore: bytes, keep: bytes
 ) -> Interactions:
     """Return interactions whose plans all models under the same policy share."""
-    return Interactions(patterns, constant, ignore_linear)
+    return Interactions(patterns, constant, ignore_linear, ignore, keep)
 
 
 def hashes(columns: Columns, row: NDArray[np.uint32]) -> NDArray[np.uint32]:

@@ -2,7 +2,7 @@
 
 import itertools
 import math
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -10,10 +10,11 @@ from numpy.typing import NDArray
 
 from shared.learner.arguments import LearningSettings
 from shared.learner.cost_estimates import MultiTaskRegression
+from shared.learner.exploration import Bag, History, SquareCB
 from shared.learner.features import (
     FeatureError,
     Features,
-    action_features,
+    features_of_actions,
     shared_features,
     split_decision,
 )
@@ -21,6 +22,7 @@ from shared.learner.gradient_descent import GradientDescent
 from shared.learner.hashing import CONSTANT_HASH
 from shared.learner.interactions import Plan, hashes, interactions_of, products
 from shared.learner.policy import Policy
+from shared.learner.sampling import Sampling
 
 _CONSTANT = np.array([CONSTANT_HASH], np.uint32)
 _ONE = np.ones(1, np.float32)
@@ -37,23 +39,35 @@ class Example:
         chosen: Position of the chosen action in its ``_multi``.
         cost: Negative reward.
         probability: Chance of the chosen action under the policy that acted.
+        weight: How many such decisions it stands for.
     """
 
     context: bytes
     chosen: int
     cost: float
     probability: float
+    weight: float = 1.0
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class _Row:
+    """Features of one action and its context, not yet combined."""
+
+    action: Features
+    context: Features
+    plan: Plan
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class _Read:
-    """An example that was read: features of its chosen action and context, not yet combined."""
+    """An example that was read, with those of its actions that are learned."""
 
     example: Example
     n_actions: int
-    action: Features
-    context: Features
-    plan: Plan
+    rows: list[_Row]
+
+
+_Combined = tuple[NDArray[np.intp], NDArray[np.float32]]
 
 
 class Learner:
@@ -62,7 +76,10 @@ class Learner:
     Attributes:
         settings: What it was made with.
         regressor: What it has learned.
-        estimate: How many decisions and actions it has learned from.
+        estimates: How many decisions and actions each member has learned from.
+        lowest: Lowest cost seen, or 0.
+        highest: Highest cost seen, or 0.
+        sampling: What a bag's members see of each example.
         learned: Examples learned.
         skipped: Examples left out because a number in them was not finite or could not be read.
     """
@@ -71,13 +88,18 @@ class Learner:
         """Know nothing yet."""
         self.settings = settings
         self.regressor = GradientDescent(settings)
-        self.estimate = MultiTaskRegression()
+        self.estimates = [MultiTaskRegression() for _ in range(settings.exploration.members)]
+        self.lowest = 0.0
+        self.highest = 0.0
+        self.sampling = Sampling()
         self.learned = 0
         self.skipped = 0
+        self._stride = np.uint32(settings.stride)
         self._mask = np.uint32((1 << settings.bits) - 1)
         self._interactions = interactions_of(
-            settings.interactions, settings.constant, settings.ignore_linear
-        )
+            settings.interactions, settings.constant, settings.ignore_linear,
+            settings.ignore, settings.keep,
+        )  # fmt: skip
 
     def learn(self, example: Example) -> None:
         """Learn one example; one that cannot be used is counted and changes nothing else."""
@@ -92,7 +114,8 @@ class Learner:
 
     def policy(self) -> Policy:
         """Return what has been learned so far; later learning does not change it."""
-        return Policy(self.settings, self.regressor.weights.copy())
+        history = History(self.learned, self.lowest, self.highest)
+        return Policy(self.settings, self.regressor.effective_weights(), history)
 
     def _learn_batch(self, batch: Iterable[Example]) -> None:
         waiting: list[_Read] = []
@@ -103,7 +126,7 @@ class Learner:
                 self.skipped += 1
                 continue
             waiting.append(read)
-            terms += read.plan.size
+            terms += sum(row.plan.size for row in read.rows)
             if terms > _TERMS_AT_ONCE:
                 self._learn_read(waiting)
                 waiting, terms = [], 0
@@ -111,49 +134,114 @@ class Learner:
 
     def _read(self, example: Example) -> _Read | None:
         """Return an example's features; None if it cannot be learned."""
-        if not (math.isfinite(example.cost) and 0.0 < example.probability < math.inf):
+        if not (
+            math.isfinite(example.cost)
+            and 0.0 < example.probability < math.inf
+            and 0.0 < example.weight < math.inf
+        ):
             return None
         try:
             members, actions = split_decision(example.context)
             if not 0 <= example.chosen < len(actions):
                 return None
-            action = action_features(bytes(actions[example.chosen]))
+            used = [bytes(action) for action in actions]
+            if self.settings.cost_type == "mtr":
+                used = used[example.chosen : example.chosen + 1]
             context = shared_features(members)
-            plan = self._interactions.plan(action.shape, context.shape)
+            rows = [
+                _Row(action, context, self._interactions.plan(action.shape, context.shape))
+                for action in features_of_actions(used)
+            ]
         except FeatureError:
             return None
-        return _Read(example, len(actions), action, context, plan)
+        return _Read(example, len(actions), rows)
 
     def _learn_read(self, waiting: Sequence[_Read]) -> None:
-        regressor, estimate, clip_p = self.regressor, self.estimate, self.settings.clip_p
-        for read, (slots, values) in zip(waiting, self._combined(waiting), strict=True):
-            example = read.example
-            weight = estimate.importance(read.n_actions, example.probability, clip_p)
-            if regressor.learn(slots, values, example.cost, weight):
-                estimate.count(read.n_actions)
+        combined = iter(self._combined([row for read in waiting for row in read.rows]))
+        for read in waiting:
+            rows = list(itertools.islice(combined, len(read.rows)))
+            if all(self._learn_rows(read, rows, at) for at in self._offsets()):
                 self.learned += 1
+                self.lowest = min(self.lowest, read.example.cost)
+                self.highest = max(self.highest, read.example.cost)
             else:
                 self.skipped += 1
 
-    def _combined(
-        self, waiting: Sequence[_Read]
-    ) -> list[tuple[NDArray[np.intp], NDArray[np.float32]]]:
-        """Return slots and values of each example's terms, in Vowpal Wabbit's order."""
+    def _offsets(self) -> Iterator[int]:
+        """Yield the first of the weights of each member that learns the next example."""
+        exploration = self.settings.exploration
+        if not isinstance(exploration, Bag):
+            yield 0
+            return
+        step = self.settings.width // exploration.members
+        for member in range(exploration.members):
+            always = exploration.greedify and member == 0
+            for _ in range(1 if always else self.sampling.draw()):
+                yield step * member
+
+    def _learn_rows(self, read: _Read, rows: Sequence[_Combined], offset: int) -> bool:
+        """Learn an example's actions by the weights at ``offset``; False if one cannot be."""
+        example, settings = read.example, self.settings
+        probability = max(example.probability, settings.clip_p)
+        if settings.cost_type == "mtr":
+            squared = isinstance(settings.exploration, SquareCB)
+            if squared and example.chosen < read.n_actions - 1:
+                probability = max(1.0, settings.clip_p)  # a quirk: the last action keeps its own
+            estimate = self.estimates[offset]
+            weight = estimate.importance(read.n_actions, probability) * example.weight
+            if not self.regressor.learn(*rows[0], example.cost, weight, offset):
+                return False
+            estimate.count(read.n_actions)
+            return True
+        if settings.cost_type == "dr":
+            costs = self._doubly_robust(example, rows, offset + 1)
+        else:
+            cost = example.cost / (probability if settings.cost_type == "ips" else 1.0)
+            costs = [cost if action == example.chosen else 0.0 for action in range(len(rows))]
+        return all(
+            self.regressor.learn(*row, cost, example.weight, offset)
+            for row, cost in zip(rows, costs, strict=True)
+        )
+
+    def _doubly_robust(
+        self, example: Example, rows: Sequence[_Combined], offset: int
+    ) -> list[float]:
+        """Return the doubly robust cost of each action; the chosen one's is learned on the way.
+
+        Source: ``gen_cs_example_dr`` (Dudík, Langford and Li 2011, equation 2).
+        """
+        costs = []
+        for action, row in enumerate(rows):
+            if action != example.chosen:
+                costs.append(self.regressor.predict(*row, offset))
+                continue
+            self.regressor.see(example.cost)
+            predicted = self.regressor.predict(*row, offset)
+            weight = example.weight / example.probability
+            self.regressor.learn(*row, example.cost, weight, offset)
+            clipped = max(example.probability, self.settings.clip_p)
+            costs.append(predicted + (example.cost - predicted) / clipped)
+        return costs
+
+    def _combined(self, waiting: Sequence[_Row]) -> list[_Combined]:
+        """Return slots and values of each row's terms, in Vowpal Wabbit's order."""
         by_plan: dict[int, list[int]] = {}
-        for position, read in enumerate(waiting):
-            by_plan.setdefault(id(read.plan), []).append(position)
-        found: dict[int, tuple[NDArray[np.intp], NDArray[np.float32]]] = {}
+        for position, row in enumerate(waiting):
+            by_plan.setdefault(id(row.plan), []).append(position)
+        found: dict[int, _Combined] = {}
         for positions in by_plan.values():
             slots, values = self._combine([waiting[position] for position in positions])
             found.update(zip(positions, zip(slots, values, strict=True), strict=True))
         return [found[position] for position in range(len(waiting))]
 
-    def _combine(self, alike: Sequence[_Read]) -> tuple[NDArray[np.intp], NDArray[np.float32]]:
-        """Return ``examples x terms`` slots and values of examples with the same plan."""
-        hashed = [(read.action.hashes, _CONSTANT, read.context.hashes) for read in alike]
-        valued = [(read.action.values, _ONE, read.context.values) for read in alike]
+    def _combine(self, alike: Sequence[_Row]) -> _Combined:
+        """Return ``rows x terms`` slots and values of rows with the same plan."""
+        hashed = [(row.action.hashes, _CONSTANT, row.context.hashes) for row in alike]
+        valued = [(row.action.values, _ONE, row.context.values) for row in alike]
         rows = np.concatenate(list(itertools.chain(*hashed))).reshape(len(alike), -1)
         row_values = np.concatenate(list(itertools.chain(*valued))).reshape(len(alike), -1)
+        if self._stride > 1:
+            rows *= self._stride
         terms = alike[0].plan.terms
         if not terms:
             return np.zeros((len(alike), 0), np.intp), np.zeros((len(alike), 0), np.float32)

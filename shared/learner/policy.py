@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from shared.learner.arguments import LearningSettings
-from shared.learner.exploration import best_first, epsilon_greedy
+from shared.learner.exploration import History, best_first
 from shared.learner.features import (
     FeatureError,
     Features,
@@ -149,18 +149,17 @@ class _Set:
 class Policy:
     """Predicts costs and turns them into probabilities; never changes, safe for threads."""
 
-    def __init__(self, settings: LearningSettings, weights: Floats) -> None:
+    def __init__(
+        self, settings: LearningSettings, weights: Floats, history: History | None = None
+    ) -> None:
         """Keep a read-only view of ``weights`` (``2 ** bits`` of ``float32``)."""
         self.settings = settings
-        self._weights = weights.view()
-        self._weights.setflags(write=False)
-        self._mask = np.uint32(len(weights) - 1)
-        self._interactions = interactions_of(
-            settings.interactions, settings.constant, settings.ignore_linear
-        )
-        self._has_higher = any(len(pattern) > 2 for pattern in settings.interactions)
-        self._actions: RecentlyUsed[bytes, _Action] = RecentlyUsed(ACTIONS_BUDGET)
-        self._sets: RecentlyUsed[tuple[bytes, ...], _Set] = RecentlyUsed(SETS_BUDGET)
+        self.history = history or History()
+        weights = weights.view()
+        weights.setflags(write=False)
+        members = settings.exploration.members
+        step = settings.width // members
+        self._scorers = [Scorer(settings, weights, step * member) for member in range(members)]
 
     def decide(
         self, shared: Mapping[str, bytes | msgspec.Raw], actions: Sequence[bytes]
@@ -174,11 +173,16 @@ class Policy:
         Raises:
             FeatureError: The features cannot be read, or combine to too many.
         """
-        scores: list[float] = self.scores(shared, actions).tolist()
-        order = best_first(scores)
         settings = self.settings
-        probabilities = epsilon_greedy(scores, settings.epsilon, settings.first_only, order)
-        return Decision(order, probabilities, tuple(scores))
+        scores: list[list[float]] = [
+            scorer.scores(shared, actions).tolist() for scorer in self._scorers
+        ]
+        probabilities = settings.exploration.probabilities(scores, settings.epsilon, self.history)
+        if len(scores) == 1:
+            return Decision(best_first(scores[0]), probabilities, tuple(scores[0]))
+        means = tuple(math.fsum(each) / len(scores) for each in zip(*scores, strict=True))
+        order = sorted(range(len(means)), key=lambda a: (-probabilities[a], means[a]))
+        return Decision(tuple(order), probabilities, means)
 
     def decide_json(self, decision: bytes) -> Decision:
         """Return the decision for a whole decision's JSON text, made by ``decision_json``.
@@ -191,6 +195,28 @@ class Policy:
             raise FeatureError("a decision needs an action")
         return self.decide(shared, [bytes(action) for action in actions])
 
+
+class Scorer:
+    """Predicts costs by one member of a policy; never changes, safe for threads."""
+
+    def __init__(self, settings: LearningSettings, weights: Floats, offset: int) -> None:
+        """Use the ``offset``-th of the weights that each feature has."""
+        self._weights = weights
+        self._mask = np.uint32(len(weights) - 1)
+        self._stride = np.uint32(settings.stride)
+        self._offset = offset
+        self._interactions = interactions_of(
+            settings.interactions,
+            settings.constant,
+            settings.ignore_linear,
+            settings.ignore,
+            settings.keep,
+        )
+        self._has_higher = any(len(pattern) > 2 for pattern in settings.interactions)
+        budgets = settings.exploration.members
+        self._actions: RecentlyUsed[bytes, _Action] = RecentlyUsed(ACTIONS_BUDGET // budgets)
+        self._sets: RecentlyUsed[tuple[bytes, ...], _Set] = RecentlyUsed(SETS_BUDGET // budgets)
+
     def scores(self, shared: Mapping[str, bytes | msgspec.Raw], actions: Sequence[bytes]) -> Floats:
         """Return the predicted cost of each action; one that is not a number counts as 0."""
         context = shared_features(shared)
@@ -200,7 +226,7 @@ class Policy:
             common = self._interactions.plan((), context.shape)
             scores: Floats = known.scores + self._within(common.common, slots, values)
             for part in self._mixed(known, context.shape):
-                found = self._weights.take(part.slots ^ slots[0].take(part.right))
+                found = self._weigh(part.slots ^ slots[0].take(part.right))
                 found *= part.values
                 found *= values[0].take(part.right_values)
                 scores[part.actions] += np.add.reduceat(found, part.starts)
@@ -243,7 +269,7 @@ class Policy:
                     self._within(pairs, slots[half:], values[half:]),
                 )
             )
-        found = self._weights.take(slots.take(pairs.left, axis=1) ^ slots.take(pairs.right, axis=1))
+        found = self._weigh(slots.take(pairs.left, axis=1) ^ slots.take(pairs.right, axis=1))
         found *= values.take(pairs.left_values, axis=1)
         found *= values.take(pairs.right_values, axis=1)
         total: Floats = np.add.reduce(found, axis=1)
@@ -279,14 +305,22 @@ class Policy:
             step = max(1, _TERMS_AT_ONCE // block.shape[1])
             for start in range(0, len(row), step):
                 part = slice(start, start + step)
-                found = self._weights.take(hashes(block, row[part]) & self._mask)
+                found = self._weigh(hashes(block, row[part] * self._stride) & self._mask)
                 found *= products(block, values[part])
                 total[part] += np.add.reduce(found, axis=1)
         return total
 
+    def _weigh(self, slots: Hashes | Slots) -> Floats:
+        """Return the weights of slots, which are cut to the model's size."""
+        if self._offset:
+            slots = (slots + self._offset) & self._mask
+        return self._weights.take(slots)
+
     def _extended(self, hashed: Hashes, values: Floats) -> tuple[Slots, Floats]:
         """Return the extended rows of hashes, cut to the model's size, and of values."""
         rows, width = hashed.shape
+        if self._stride > 1:
+            hashed = hashed * self._stride
         slots = np.zeros((rows, 2 * width + 1), np.intp)
         np.bitwise_and(hashed, self._mask, out=slots[:, 1 : width + 1])
         np.bitwise_and(hashed * FNV, self._mask, out=slots[:, width + 1 :])

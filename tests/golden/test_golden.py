@@ -96,16 +96,6 @@ def test_a_policy_is_answered_under_the_loops_name(golden):
     assert json.loads(render_policy(changed)) == golden["response"]
 
 
-@cases("Policy_Update", "refusal")
-def test_a_policy_that_is_not_supported_here_is_refused(golden):
-    with pytest.raises(ContractError) as refused:
-        parse_policy(sent(golden), CURRENT, NOW)
-
-    error = refused.value
-    assert {"code": error.code.text, "target": error.target} == golden["refusal"]
-    assert "--" in error.message
-
-
 @cases("Policy_Reset")
 def test_a_policy_reset_brings_back_the_default(golden):
     mine = parse_policy(b'{"name":"x","arguments":"--cb_explore_adf"}', CURRENT, NOW)

@@ -224,8 +224,8 @@ def sealed(header, count=0, body=b""):
 
 
 HEADER = (
-    b'{"arguments":"--cb_explore_adf","learned":0,"skipped":0,"events":0,"actions":0,'
-    b'"norm":0.0,"total_weight":0.0,"time":0.0,"lowest":0.0,"highest":0.0}'
+    b'{"arguments":"--cb_explore_adf","learned":0,"skipped":0,"events":[0],"actions":[0],'
+    b'"norms":[0.0],"total_weights":[0.0],"time":0.0,"lowest":0.0,"highest":0.0}'
 )
 
 
@@ -238,10 +238,13 @@ HEADER = (
         (HEADER, 1, struct.pack("<Ifff", 5, float("nan"), 1, 1)),
         (HEADER, 1, struct.pack("<Ifff", 5, 1, -1, 1)),
         (HEADER.replace(b'"learned":0', b'"learned":-1'), 0, b""),
-        (HEADER.replace(b'"norm":0.0', b'"norm":1e999'), 0, b""),
-        (HEADER.replace(b'"norm":0.0', b'"norm":null'), 0, b""),
+        (HEADER.replace(b'"norms":[0.0', b'"norms":[1e999'), 0, b""),
+        (HEADER.replace(b'"norms":[0.0', b'"norms":[null'), 0, b""),
         (HEADER.replace(b"adf", b"adf -b 32"), 0, b""),
+        (HEADER.replace(b"adf", b"adf --cover 3"), 0, b""),
         (HEADER.replace(b"adf", b"adf --bag 3"), 0, b""),
+        (HEADER.replace(b"}", b',"sampling":"12345678901234567"}'), 0, b""),
+        (HEADER.replace(b"}", b',"contraction":0.0}'), 0, b""),
         (b"{}", 0, b""),
         (b"\xff", 0, b""),
         (HEADER * 500, 0, b""),

@@ -54,9 +54,9 @@ def test_numbers_that_overflow_never_reach_the_weights():
 @pytest.mark.parametrize(
     ("arguments", "name"),
     [
-        ("--cb_explore_adf --bag 5", "--bag"),
-        ("--cb_explore_adf --cb_type dr", "--cb_type"),
-        ("--cb_explore_adf --l1 0.1", "--l1"),
+        ("--cb_explore_adf --cover 5", "--cover"),
+        ("--cb_explore_adf --cb_type sm", "--cb_type"),
+        ("--cb_explore_adf --regcb", "--regcb"),
         ("--cb_explore_adf -f model", "-f"),
         ("--cb_explore_adf --data x", "--data"),
         ("--cb_explore_adf --no_such_thing", "--no_such_thing"),
@@ -75,7 +75,12 @@ def test_what_is_not_supported_is_refused_by_name(arguments, name):
     ["", "-q ::", "--cb_explore_adf -b 30", "--cb_explore_adf -b x", "--cb_explore_adf -l nan",
      "--cb_explore_adf --epsilon 1.5", "--cb_explore_adf --epsilon", "--cb_explore_adf stray",
      "--cb_explore_adf -q abc", "--cb_explore_adf -q é", '--cb_explore_adf "', "x" * 2000,
-     "--cb_explore_adf --epsilon 0.1 --epsilon 0.2", "--cb_explore_adf=1"],
+     "--cb_explore_adf --epsilon 0.1 --epsilon 0.2", "--cb_explore_adf=1",
+     "--cb_explore_adf --softmax --squarecb", "--cb_explore_adf --lambda 3",
+     "--cb_explore_adf --bag 2.5", "--cb_explore_adf --bag 0", "--cb_explore_adf --bag 1000",
+     "--cb_explore_adf --squarecb --cb_type dr", "--cb_explore_adf --greedify",
+     "--cb_explore_adf --synthcover --synthcoversize 0", "--cb_explore_adf --first -1",
+     "--cb_explore_adf --softmax --first_only"],
 )  # fmt: skip
 def test_unusable_arguments_are_invalid(arguments):
     with pytest.raises(InvalidArgument):

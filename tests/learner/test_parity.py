@@ -73,7 +73,74 @@ SETTINGS = {
     "features in combinations only": ("--cb_explore_adf --ignore_linear jF -q ::", 1_000),
     "no constant and no exploration": ("--cb_explore_adf --noconstant --epsilon 0 -q UF", 1_000),
     "clipped probabilities": ("--cb_explore_adf --clip_p 0.2 -q Fj", 2_000),
+    "adaptive alone": ("--cb_explore_adf --adaptive -l 0.5 -q Fj", 1_000),
+    "adaptive alone, default rate": ("--cb_explore_adf --adaptive", 300),
+    "four wildcards, adaptive": ("--cb_explore_adf --interactions :::: -b 24", 25),
+    "inverse propensity scores": ("--cb_explore_adf --cb_type ips --power_t 0 -l 0.01 -q ::", 500),
+    "inverse propensity scores, adaptive": ("--cb_explore_adf --cb_type ips -q Fj", 1_000),
+    "inverse propensity scores, clipped": (
+        "--cb_explore_adf --cb_type ips --clip_p 0.3 -q Fj -b 12",
+        1_000,
+    ),
+    "direct method": ("--cb_explore_adf --cb_type dm -q ::", 500),
+    "doubly robust": ("--cb_explore_adf --cb_type dr --power_t 0 -l 0.01 -q ::", 500),
+    "doubly robust, adaptive": ("--cb_explore_adf --cb_type dr -q Fj", 1_000),
+    "doubly robust, clipped, collisions": (
+        "--cb_explore_adf --cb_type dr --clip_p 0.3 -q Fj -b 11",
+        500,
+    ),
+    "doubly robust, cubic": ("--cb_explore_adf --cb_type dr --cubic FUj --power_t 0 -l 0.1", 500),
+    "ignored namespaces": ("--cb_explore_adf --ignore j --ignore U -q ::", 1_000),
+    "kept namespaces": ("--cb_explore_adf --keep F --keep j -q ::", 1_000),
+    "l1": (DEFAULT.replace("0.001", "0.1") + " --l1 1e-5", 2_000),
+    "l2": (DEFAULT.replace("0.001", "0.1") + " --l2 1e-4", 2_000),
+    "l1 and l2, adaptive": ("--cb_explore_adf --l1 1e-6 --l2 1e-6 -q Fj", 2_000),
+    "a range of predictions": (
+        "--cb_explore_adf --min_prediction -0.5 --max_prediction 0.1 -q Fj",
+        1_000,
+    ),
+    "a highest prediction": ("--cb_explore_adf --max_prediction 0.1 -q Fj", 1_000),
+    "a lowest prediction": ("--cb_explore_adf --min_prediction -0.3 -q Fj", 1_000),
+    "softmax": ("--cb_explore_adf --softmax --lambda 10 -q Fj", 2_000),
+    "softmax with a floor": ("--cb_explore_adf --softmax --lambda 50 --epsilon 0.2 -q ::", 1_000),
+    "softmax, doubly robust": ("--cb_explore_adf --softmax --cb_type dr -q Fj", 500),
+    "squarecb": ("--cb_explore_adf --squarecb -q Fj", 2_000),
+    "squarecb with a floor": (
+        "--cb_explore_adf --squarecb --gamma_scale 30 --gamma_exponent 0.2 --epsilon 0.3 -q ::",
+        1_000,
+    ),
+    "first": ("--cb_explore_adf --first 300 --epsilon 0.1 -q Fj", 1_000),
+    "first, still exploring": ("--cb_explore_adf --first 2000 -q Fj", 1_000),
+    "bag": ("--cb_explore_adf --bag 5 -q Fj", 1_000),
+    "bag, greedified": ("--cb_explore_adf --bag 3 --greedify --epsilon 0.2 -q ::", 500),
+    "bag, first of ties": ("--cb_explore_adf --bag 4 --first_only --epsilon 0.1 -q Fj", 500),
+    "bag, doubly robust": ("--cb_explore_adf --bag 3 --cb_type dr -q Fj", 300),
+    "bag, inverse propensity scores": ("--cb_explore_adf --bag 3 --cb_type ips -q Fj", 300),
+    "synthetic cover": ("--cb_explore_adf --synthcover -q Fj", 1_000),
+    "synthetic cover, small": (
+        "--cb_explore_adf --synthcover --synthcoversize 7 --synthcoverpsi 0.5 --epsilon 0.1 -q ::",
+        1_000,
+    ),
+    "synthetic cover, inverse propensity scores": (
+        "--cb_explore_adf --synthcover --cb_type ips -q Fj",
+        500,
+    ),
 }
+DECLARED = {
+    "adaptive alone": 1e-4,
+    "adaptive alone, default rate": 2e-4,
+    "four wildcards, adaptive": 1e-4,
+}
+"""Differences that docs/compatibility.md declares, with their size."""
+
+LEARNS_ITS_OWN_WAY = ("--squarecb", "--bag")
+"""Explorations whose costs plain cost estimation does not give; their probabilities must do."""
+
+
+EXPLORING = (
+    r"--(first_only|greedify|softmax|squarecb|synthcover)(?=\s|$)"
+    r"|--(epsilon|lambda|gamma_\w+|first|bag|synthcover\w+) \S+"
+)
 
 
 def read_predictions(path):
@@ -97,8 +164,8 @@ def learned(request, tmp_path_factory):
     model = folder / "oracle.model"
     run(f"{arguments} --dsjson -d {log} -f {model}")
     run(f"-i {model} --dsjson -t -d {held_out} -p {folder / 'pmf'}")
-    plain = arguments.replace("--cb_explore_adf", "--cb_adf --rank_all").replace("--first_only", "")
-    plain = re.sub(r"--epsilon \S+", "", plain)
+    plain = arguments.replace("--cb_explore_adf", "--cb_adf --rank_all")
+    plain = re.sub(EXPLORING, "", plain)
     costs_model = folder / "costs.model"
     run(f"{plain} --dsjson -d {log} -f {costs_model}")
     run(f"-i {costs_model} --dsjson -t -d {held_out} -p {folder / 'costs'}")
@@ -110,6 +177,7 @@ def learned(request, tmp_path_factory):
     policy = ours.policy()
     return (
         ours,
+        DECLARED.get(request.param, TOLERANCE),
         [policy.decide_json(text(decision)) for decision in decisions(500, seed=8)],
         read_predictions(folder / "costs"),
         read_predictions(folder / "pmf"),
@@ -121,7 +189,9 @@ def run(arguments):
 
 
 def test_held_out_costs_are_vowpal_wabbits(learned):
-    ours, decisions_, costs, _ = learned
+    ours, tolerance, decisions_, costs, _ = learned
+    if any(exploration in ours.settings.arguments for exploration in LEARNS_ITS_OWN_WAY):
+        pytest.skip("this exploration does not learn what plain cost estimation learns")
 
     assert ours.skipped == 0
     assert len(costs) == len(decisions_) == 500
@@ -130,13 +200,13 @@ def test_held_out_costs_are_vowpal_wabbits(learned):
         for decision, expected in zip(decisions_, costs, strict=True)
         for action, cost in expected.items()
     )
-    assert worst <= TOLERANCE
+    assert worst <= tolerance
     spread = [cost for expected in costs for cost in expected.values()]
     assert max(spread) - min(spread) > 1e-3, "the log must teach something"
 
 
 def test_held_out_probabilities_are_vowpal_wabbits(learned):
-    _, decisions_, costs, pmfs = learned
+    _, _, decisions_, costs, pmfs = learned
 
     flipped = 0
     for decision, expected, cost in zip(decisions_, pmfs, costs, strict=True):
