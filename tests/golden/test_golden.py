@@ -6,7 +6,6 @@ from pathlib import Path
 
 import pytest
 
-from shared.contract.errors import ContractError
 from shared.contract.model_properties import render_model_properties
 from shared.contract.operations import OPERATIONS
 from shared.contract.policy import parse_policy, render_policy, reset_policy
