@@ -1,0 +1,402 @@
+"""Vowpal Wabbit's model files: what users of the original exported, and what they can take away.
+
+Format: ``parse_regressor.cc`` (header), ``save_load`` of gd, cb_adf and the explorations. All
+numbers are little endian. The header's text and numbers are covered by a checksum; then each
+layer's own state follows, the topmost first, and at last the weights, to the end of the file:
+
+=============  ====================================================================
+Header         version, id, ``m``, lowest and highest label, bits, lda, n-grams, skips, options
+Exploration    events (squarecb), events left (first), lowest and highest cost (synthcover)
+Costs          events and actions learned
+Regressor      1 and the state of learning, or 0 in a file for predictions only
+Weights        slot (``uint32``), W, and G and N where they are in use (``float32``)
+=============  ====================================================================
+"""
+
+import math
+import re
+import shlex
+import struct
+from collections.abc import Iterator
+from typing import Any
+
+import mmh3
+import numpy as np
+
+from shared.learner.arguments import ArgumentsError, LearningSettings, parse
+from shared.learner.exploration import (
+    Bag,
+    EpsilonGreedy,
+    ExploreFirst,
+    Softmax,
+    SquareCB,
+    SyntheticCover,
+)
+from shared.learner.gradient_descent import Floats
+from shared.learner.learner import Learner
+
+VERSION = "9.11.9"
+OLDEST = (8, 11)
+NEWEST = (9, 11)
+_REGULARISED = (9, 0)
+"""From this version on the state of learning ends with those of ``--l1`` and ``--l2``."""
+
+_LONGEST_TEXT = 16384
+_INTERNAL = {"--cb_adf": 0, "--csoaa_rank": 0, "--rank_all": 0, "--no_predict": 0,
+             "--csoaa_ldf": 1, "--hash_seed": 1, "--random_seed": 1, "--link": 1}  # fmt: skip
+"""Options that Vowpal Wabbit adds by itself, with the number of their values."""
+
+_STATE = struct.Struct("<fdddd fff ddd QQ dd Q")
+_REGULARISATION = struct.Struct("<dd")
+
+
+class ModelFileError(ValueError):
+    """The bytes are not a model file that can be used, or a model cannot be written as one."""
+
+
+def loads(data: bytes) -> Learner:
+    """Return a learner that predicts, and goes on learning, as Vowpal Wabbit with this file.
+
+    The range of predictions, ``--l1`` and ``--l2`` are not part of the format. Neither are, for
+    all but the first of a feature's weights (``--bag``, ``--cb_type dr``), the mean sizes of
+    examples and the numbers of events and actions: as in Vowpal Wabbit they start anew.
+
+    Raises:
+        ModelFileError: The file is damaged, cut short, of another kind or version, or asks for
+            something that this learner does not do. Nothing larger than the data and the weights
+            of the stated size (at most 2^24) is allocated.
+    """
+    file = _Reader(data)
+    version = _version(file)
+    file.checksum = 0
+    file.text("the id")
+    if file.take(1) != b"m":
+        raise ModelFileError("not a model file of Vowpal Wabbit")
+    lowest, highest = file.numbers("<ff", one_by_one=True)
+    bits, lda, n_grams, skips = file.numbers("<IIII", one_by_one=True)
+    if n_grams or skips or lda:
+        raise ModelFileError("models with n-grams, skips or lda are not supported")
+    options = file.text("the options")
+    expected = file.checksum
+    if file.numbers("<II") != (4, expected):  # its size, and itself
+        raise ModelFileError("the model file is damaged: its checksum differs")
+    arguments, seed = _arguments(options, bits)
+    return _read_body(file, version, arguments, seed, _range(lowest, highest))
+
+
+def dumps(learner: Learner, *, resumable: bool = True) -> bytes:
+    """Return a model file that Vowpal Wabbit 9.11 loads. The same learner gives the same bytes.
+
+    Args:
+        learner: What to write.
+        resumable: Whether learning can go on from the file; if not, it is for predictions only.
+
+    Raises:
+        ModelFileError: The arguments cannot be written as options.
+    """
+    settings, regressor = learner.settings, learner.regressor
+    options = _options(learner)
+    header = [
+        *_text(""),
+        b"m",
+        struct.pack("<f", regressor.lowest),
+        struct.pack("<f", regressor.highest),
+        *(struct.pack("<I", number) for number in (settings.bits, 0, 0, 0)),
+        *_text(options),
+    ]
+    checksum = 0
+    for part in header:
+        checksum = mmh3.hash(part, checksum, signed=False)
+    state = b"\0"
+    if resumable:
+        state = b"\1" + _STATE.pack(
+            settings.initial_t, regressor.norms[0], regressor.time, 0.0, 0.0,
+            1.0, regressor.lowest, regressor.highest,
+            learner.learned, 0.0, 0.0,
+            learner.learned, 0,
+            regressor.total_weights[0], learner.learned,
+            0,
+        ) + _REGULARISATION.pack(0.0, 1.0)  # fmt: skip
+    return b"".join(
+        (
+            *_text(VERSION),
+            *header,
+            struct.pack("<II", 4, checksum),
+            _exploration_state(learner),
+            struct.pack("<QQ", learner.estimates[0].events, learner.estimates[0].actions),
+            state,
+            _weights(learner, resumable),
+        )
+    )
+
+
+class _Reader:
+    """Takes bytes from the front, and never more than there are."""
+
+    def __init__(self, data: bytes) -> None:
+        self._data = memoryview(data)
+        self.checksum = 0
+
+    def take(self, size: int) -> bytes:
+        if size > len(self._data):
+            raise ModelFileError("the model file is cut short")
+        taken = bytes(self._data[:size])
+        self._data = self._data[size:]
+        self.checksum = mmh3.hash(taken, self.checksum, signed=False)
+        return taken
+
+    def numbers(self, form: str, *, one_by_one: bool = False) -> tuple[Any, ...]:
+        """Return numbers; the header's checksum wants them taken one by one."""
+        if one_by_one:
+            return tuple(self.numbers(f"<{kind}")[0] for kind in form[1:])
+        return struct.unpack(form, self.take(struct.calcsize(form)))
+
+    def text(self, what: str) -> str:
+        (size,) = struct.unpack("<I", self.take(4))
+        if size > _LONGEST_TEXT:
+            raise ModelFileError(f"{what} in the model file is too long")
+        try:
+            return self.take(size).rstrip(b"\0").decode()
+        except UnicodeDecodeError as exc:
+            raise ModelFileError(f"{what} in the model file is not text") from exc
+
+    def rest(self) -> bytes:
+        return bytes(self._data)
+
+
+def _version(file: _Reader) -> tuple[int, int]:
+    text = file.text("the version")
+    found = re.fullmatch(r"(\d{1,3})\.(\d{1,3})\.(\d{1,3})", text, re.ASCII)
+    if not found:
+        raise ModelFileError("not a model file of Vowpal Wabbit")
+    version = int(found[1]), int(found[2])
+    if not OLDEST <= version <= NEWEST:
+        raise ModelFileError(f"model files of version {text} are not supported")
+    return version
+
+
+def _range(lowest: float, highest: float) -> tuple[float, float]:
+    if not (math.isfinite(lowest) and math.isfinite(highest) and lowest <= highest):
+        raise ModelFileError("the range of labels in the model file is not a range")
+    return lowest, highest
+
+
+def _arguments(options: str, bits: int) -> tuple[str, int]:
+    """Return the learning arguments among a file's options, and the state of its randomness."""
+    kept: list[str] = []
+    seed = 0
+    try:
+        words = iter(shlex.split(options))
+    except ValueError as exc:
+        raise ModelFileError(f"the options in the model file cannot be read: {exc}") from exc
+    for word in words:
+        name, equals, value = word.partition("=")
+        if name not in _INTERNAL:
+            kept.append(_shortened(word))
+            continue
+        value = value if equals or not _INTERNAL[name] else next(words, "")
+        if name == "--random_seed":
+            if not re.fullmatch(r"\d{1,20}", value, re.ASCII) or int(value) >= 1 << 64:
+                raise ModelFileError("--random_seed in the model file is not a number")
+            seed = int(value)
+        elif (name, value) not in _USUAL:
+            raise ModelFileError(f"{name} {value[:40]} in the model file is not supported")
+    if bits != 18:
+        kept += ["-b", str(bits)]
+    return shlex.join(kept), seed
+
+
+_USUAL = {
+    ("--cb_adf", ""), ("--csoaa_rank", ""), ("--rank_all", ""), ("--no_predict", ""),
+    ("--csoaa_ldf", "multiline"), ("--csoaa_ldf", "m"), ("--hash_seed", "0"),
+    ("--link", "identity"),
+}  # fmt: skip
+
+
+def _shortened(word: str) -> str:
+    """Return a float32 that was written to 15 digits as the user wrote it."""
+    if re.fullmatch(r"-?\d*\.\d{6,}(e[+-]?\d+)?", word, re.ASCII):
+        return str(np.float32(word))
+    return word
+
+
+def _read_body(
+    file: _Reader,
+    version: tuple[int, int],
+    arguments: str,
+    seed: int,
+    label_range: tuple[float, float],
+) -> Learner:
+    try:
+        settings = parse(arguments)
+    except ArgumentsError as exc:
+        raise ModelFileError(f"the model's arguments cannot be used: {exc}") from exc
+    explored = file.numbers(_exploration_form(settings))
+    events, actions = file.numbers("<QQ")
+    resumable = file.take(1) != b"\0"
+    state = file.numbers(_STATE.format) if resumable else ()
+    if resumable and version >= _REGULARISED:
+        file.numbers(_REGULARISATION.format)
+    if resumable and state[0] != settings.initial_t:
+        settings = _with_initial_t(arguments, float(state[0]))
+    learner = Learner(settings)
+    regressor = learner.regressor
+    regressor.lowest, regressor.highest = label_range
+    learner.sampling.state = seed
+    if max(events, actions) >= 1 << 53:
+        raise ModelFileError("the counts in the model file are not counts")
+    learner.estimates[0].events, learner.estimates[0].actions = int(events), int(actions)
+    learner.learned = int(events)
+    if resumable:
+        _read_state(learner, state)
+    _read_exploration(learner, explored)
+    _read_weights(learner, file.rest(), resumable)
+    return learner
+
+
+def _with_initial_t(arguments: str, initial_t: float) -> LearningSettings:
+    try:
+        return parse(f"{arguments} --initial_t {np.float32(initial_t)}")
+    except ArgumentsError as exc:
+        raise ModelFileError(f"the model's state cannot be used: {exc}") from exc
+
+
+def _read_state(learner: Learner, state: tuple[Any, ...]) -> None:
+    norm, time, total_weight, examples = (float(state[at]) for at in (1, 2, 13, 11))
+    sums = norm, time, total_weight
+    if not (all(map(math.isfinite, sums)) and min(sums) >= 0.0 and examples < 1 << 53):
+        raise ModelFileError("the state of learning in the model file is not usable")
+    regressor = learner.regressor
+    regressor.norms[0], regressor.time, regressor.total_weights[0] = sums
+    learner.learned = int(examples)
+
+
+def _read_weights(learner: Learner, data: bytes, resumable: bool) -> None:
+    arrays = _arrays(learner, resumable)
+    record = np.dtype([("slot", "<u4"), ("numbers", "<f4", (len(arrays),))])
+    if len(data) % record.itemsize:
+        raise ModelFileError("the model file is cut short")
+    found = np.frombuffer(data, record)
+    slots, numbers = found["slot"].astype(np.int64), found["numbers"]
+    if len(slots) and (slots[-1] >= len(arrays[0]) or (np.diff(slots) <= 0).any()):
+        raise ModelFileError("the model file's slots are out of order or out of range")
+    if not np.isfinite(numbers).all() or (numbers[:, 1:] < 0).any():
+        raise ModelFileError("the model file holds numbers that learning cannot give")
+    for column, array in enumerate(arrays):
+        array[slots] = numbers[:, column]
+
+
+def _arrays(learner: Learner, resumable: bool) -> list[Floats]:
+    """Return what a weight's record holds: W, then what learning needs of G and N."""
+    settings, regressor = learner.settings, learner.regressor
+    arrays = [regressor.weights]
+    if resumable and settings.adaptive:
+        arrays.append(regressor.gradients)
+    if resumable and settings.normalized:
+        arrays.append(regressor.scales)
+    return arrays
+
+
+def _weights(learner: Learner, resumable: bool) -> bytes:
+    arrays = [learner.regressor.effective_weights(), *_arrays(learner, resumable)[1:]]
+    used = np.flatnonzero(np.logical_or.reduce([array != 0 for array in arrays]))
+    record = np.dtype([("slot", "<u4"), ("numbers", "<f4", (len(arrays),))])
+    found = np.empty(len(used), record)
+    found["slot"] = used
+    for column, array in enumerate(arrays):
+        found["numbers"][:, column] = array[used]
+    return found.tobytes()
+
+
+def _exploration_form(settings: LearningSettings) -> str:
+    match settings.exploration:
+        case SquareCB() | ExploreFirst():
+            return "<Q"
+        case SyntheticCover():
+            return "<ff"
+    return "<"
+
+
+def _read_exploration(learner: Learner, found: tuple[Any, ...]) -> None:
+    match learner.settings.exploration:
+        case SquareCB():
+            learner.learned = int(found[0])
+        case ExploreFirst(events=events) if found[0]:
+            learner.learned = max(0, events - int(found[0]))
+        case SyntheticCover():
+            learner.lowest, learner.highest = _range(min(found[0], 0.0), max(found[1], 0.0))
+    if learner.learned >= 1 << 53:
+        raise ModelFileError("the counts in the model file are not counts")
+
+
+def _exploration_state(learner: Learner) -> bytes:
+    match learner.settings.exploration:
+        case SquareCB():
+            return struct.pack("<Q", learner.learned)
+        case ExploreFirst(events=events):
+            return struct.pack("<Q", max(0, events - learner.learned))
+        case SyntheticCover():
+            return struct.pack("<ff", learner.lowest, learner.highest)
+    return b""
+
+
+def _text(text: str) -> tuple[bytes, bytes]:
+    data = text.encode() + b"\0"
+    return struct.pack("<I", len(data)), data
+
+
+def _options(learner: Learner) -> str:
+    """Return what Vowpal Wabbit needs to know to use the model."""
+    settings = learner.settings
+    words = ["--cb_adf", "--cb_explore_adf", "--cb_type", settings.cost_type]
+    words += ["--csoaa_ldf", "multiline", "--csoaa_rank", *_exploration_options(learner)]
+    plain = parse("--cb_explore_adf")
+    words += ["--epsilon", _number(settings.epsilon), "--power_t", _number(settings.power_t)]
+    words += ["--learning_rate", _number(settings.learning_rate)]
+    if settings.clip_p:
+        words += ["--clip_p", _number(settings.clip_p)]
+    kinds = ("adaptive", "normalized", "invariant")
+    if any(getattr(settings, kind) != getattr(plain, kind) for kind in kinds):
+        words += [f"--{kind}" for kind in kinds if getattr(settings, kind)] or ["--sgd"]
+    if not settings.constant:
+        words.append("--noconstant")
+    for namespaces in settings.interactions:
+        words += ["--interactions", _namespaces(namespaces)]
+    for name in ("ignore_linear", "ignore", "keep"):
+        if getattr(settings, name):
+            words += [f"--{name}", _namespaces(getattr(settings, name))]
+    return " " + " ".join(words)
+
+
+def _exploration_options(learner: Learner) -> Iterator[str]:
+    exploration = learner.settings.exploration
+    match exploration:
+        case Softmax():
+            yield from ("--softmax", "--lambda", _number(exploration.inverse_temperature))
+        case SquareCB():
+            yield from ("--squarecb", "--gamma_scale", _number(exploration.gamma_scale))
+            yield from ("--gamma_exponent", _number(exploration.gamma_exponent))
+        case ExploreFirst():
+            yield from ("--first", str(exploration.events))
+        case Bag():
+            yield from ("--bag", str(exploration.members))
+            yield from ("--random_seed", str(learner.sampling.state))
+            if exploration.greedify:
+                yield "--greedify"
+        case SyntheticCover():
+            yield from ("--synthcover", "--synthcoversize", str(exploration.size))
+            yield from ("--synthcoverpsi", _number(exploration.bonus))
+    if isinstance(exploration, EpsilonGreedy | Bag) and exploration.first_only:
+        yield "--first_only"
+
+
+def _number(number: float) -> str:
+    """Return the shortest text that Vowpal Wabbit reads as the same float32."""
+    return str(np.float32(number))
+
+
+def _namespaces(namespaces: bytes) -> str:
+    text = namespaces.decode()
+    if set(text) & set(" '\"\\="):
+        raise ModelFileError(f"the namespaces {text!r} cannot be written as an option")
+    return text
