@@ -5,7 +5,7 @@ VENV := .venv
 PY := $(VENV)/bin/python
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
-.PHONY: run test demo bench check setup clean
+.PHONY: run test demo bench quality check setup clean
 
 run: $(VENV)/.run node_modules/.ready
 	@PORT=$(PORT) $(PY) -m devserver
@@ -24,6 +24,10 @@ demo: $(VENV)/.test node_modules/.ready
 
 bench: $(VENV)/.test node_modules/.ready
 	@$(PY) -m benchmarks
+
+quality: $(VENV)/.test node_modules/.ready
+	@$(PY) -m pip install --quiet -r requirements-quality.txt
+	@OPENBLAS_NUM_THREADS=1 $(PY) -m benchmarks.quality
 
 setup: $(VENV)/.test node_modules/.ready
 
