@@ -5,7 +5,7 @@ the first byte of their name only.
 """
 
 import math
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -66,23 +66,38 @@ def features_of_actions(texts: Sequence[bytes]) -> list[Features]:
     """
     found = [_known_actions.get(text) for text in texts]
     if None in found:
-        new = _read_actions(
+        new = _read_known(
             {text for text, features in zip(texts, found, strict=True) if not features}
         )
         found = [features or new[text] for text, features in zip(texts, found, strict=True)]
     return found  # type: ignore[return-value]  # none is None any more
 
 
-def _read_actions(texts: Iterable[bytes]) -> dict[bytes, Features]:
-    """Read actions, those of the same shape into rows of the same arrays."""
-    walked = {text: _walk(_decoded(text)) for text in texts}
-    by_shape: dict[Shape, list[bytes]] = {}
-    for text, (shape, _, _) in walked.items():
-        by_shape.setdefault(shape, []).append(text)
+def read_actions(
+    texts: Iterable[bytes],
+) -> Iterator[tuple[Shape, list[bytes], NDArray[np.uint32], NDArray[np.float32]]]:
+    """Yield actions' texts by shape, with ``actions x features`` hashes and values.
+
+    Raises:
+        FeatureError: VW could not read one of them either.
+    """
+    by_shape: dict[Shape, tuple[list[bytes], list[list[int]], list[list[float]]]] = {}
+    for text in texts:
+        shape, hashes, values = _walk(_decoded(text))
+        alike = by_shape.get(shape)
+        if alike is None:
+            alike = by_shape[shape] = ([], [], [])
+        alike[0].append(text)
+        alike[1].append(hashes)
+        alike[2].append(values)
+    for shape, (alike_texts, hashed, valued) in by_shape.items():
+        yield shape, alike_texts, np.array(hashed, np.uint32), np.array(valued, np.float32)
+
+
+def _read_known(texts: Iterable[bytes]) -> dict[bytes, Features]:
+    """Return the features of actions, and remember them."""
     features = {}
-    for shape, alike in by_shape.items():
-        hashes = np.array([walked[text][1] for text in alike], np.uint32)
-        values = np.array([walked[text][2] for text in alike], np.float32)
+    for shape, alike, hashes, values in read_actions(texts):
         for text, *row in zip(alike, hashes, values, strict=True):
             features[text] = Features(shape, row[0], row[1])
             _known_actions.put(text, features[text], len(text) + 8 * len(row[0]) + 700)
