@@ -8,6 +8,7 @@ in a table, so a decision takes as many calls of NumPy for fifty actions as for 
 
 import math
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from threading import Lock
 
 import msgspec
@@ -15,7 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from shared.learner.arguments import LearningSettings
-from shared.learner.features import Shape, read_actions, shared_features
+from shared.learner.features import Features, Shape, read_actions, shared_features
 from shared.learner.hashing import CONSTANT_HASH
 from shared.learner.interactions import FNV, Pairs, Terms, hashes, interactions_of, products
 from shared.learner.recently_used import RecentlyUsed
@@ -68,53 +69,81 @@ class Scorer:
         """
         context = shared_features(shared)
         with np.errstate(all="ignore"):
-            slots, values = self._extended(context.hashes[None], context.values[None])
-            plan = self._interactions.plan((), context.shape)
-            common = self._within(plan.common, slots, values)
-            if plan.higher_common:
-                common = common + self._higher(plan.higher_common, slots[:, 1:], values[:, 1:])
-            known = self._set(tuple(actions))
-            scores = np.empty(len(actions), np.float32)
-            for group in known.groups:
-                own = group.table.scores.take(group.rows)
-                own += self._mixed(group, context.shape, slots, values)
-                own += common
-                scores[group.positions] = own
+            row = self._row(context)
+            common = self._common(row)
+            groups = self._set(tuple(actions)).groups
+            if len(groups) == 1:
+                scores = self._scores(groups[0], row)
+            else:
+                scores = np.empty(len(actions), np.float32)
+                for group in groups:
+                    scores[group.positions] = self._scores(group, row)
+            scores += common
             if not math.isfinite(np.add.reduce(scores)):
                 scores[~np.isfinite(scores)] = 0.0
         return scores
 
-    def _mixed(self, group: "_Group", context: Shape, slots: Slots, values: Floats) -> Floats:
-        """Return each action's sum of terms that it has together with the context."""
-        plan = self._interactions.plan(group.table.shape, context)
-        pairs = plan.mixed
-        right, right_values = slots.take(pairs.right, axis=1), values.take(pairs.right_values)
-        if group.rows.size * pairs.left.size <= _TERMS_AT_ONCE:
-            left, left_values = group.left(pairs)
-            found = self._weigh(left ^ right)
-            found *= left_values
-            found *= right_values
-            total: Floats = np.add.reduce(found, axis=1)
-        else:
-            total = np.empty(group.rows.size, np.float32)
-            for position, row in enumerate(group.rows):
-                left, left_values = group.table.left(pairs, np.array([row]))
-                found = self._weigh(left ^ right)
-                found *= left_values
-                found *= right_values
-                total[position] = np.add.reduce(found[0])
-        if plan.higher_mixed:
-            total += self._higher_mixed(plan.higher_mixed, group, slots, values)
+    def _row(self, context: Features) -> "_Row":
+        """Return the context as extended rows (``interactions.Pairs``)."""
+        hashed, width = context.hashes, len(context.values)
+        if self._stride > 1:
+            hashed = hashed * self._stride
+        slots = np.empty(2 * width + 1, np.intp)
+        slots[0] = 0
+        np.bitwise_and(hashed, self._mask, out=slots[1 : width + 1])
+        np.bitwise_and(hashed * FNV, self._mask, out=slots[width + 1 :])
+        values = np.empty(width + 1, np.float32)
+        values[0] = 1.0
+        values[1:] = context.values
+        return _Row(context.shape, slots, values)
+
+    def _common(self, row: "_Row") -> np.float32:
+        """Return the sum of the context's own terms."""
+        plan = self._interactions.plan((), row.shape)
+        pairs = plan.common
+        found = self._weigh(row.slots.take(pairs.left) ^ row.slots.take(pairs.right))
+        found *= row.values.take(pairs.left_values)
+        found *= row.values.take(pairs.right_values)
+        total: np.float32 = np.add.reduce(found)
+        if plan.higher_common:
+            total += self._higher(plan.higher_common, row.slots[None, 1:], row.values[None, 1:])[0]
         return total
 
-    def _higher_mixed(self, terms: Terms, group: "_Group", slots: Slots, values: Floats) -> Floats:
+    def _scores(self, group: "_Group", row: "_Row") -> Floats:
+        """Return each action's score but for the context's own terms."""
+        plan = self._interactions.plan(group.table.shape, row.shape)
+        pairs = plan.mixed
+        right, right_values = row.slots.take(pairs.right), row.values.take(pairs.right_values)
+        at_once = max(1, _TERMS_AT_ONCE // max(1, pairs.left.size))
+        if len(group.rows) <= at_once:
+            scores = self._mixed(*group.left(pairs), right, right_values)
+        else:
+            parts = (group.rows[at : at + at_once] for at in range(0, len(group.rows), at_once))
+            lefts = (group.table.left(pairs, rows) for rows in parts)
+            scores = np.concatenate([self._mixed(*left, right, right_values) for left in lefts])
+        scores += group.scores
+        if plan.higher_mixed:
+            scores += self._higher_mixed(plan.higher_mixed, group, row)
+        return scores
+
+    def _mixed(
+        self, left: Slots, left_values: Floats, right: Slots, right_values: Floats
+    ) -> Floats:
+        """Return each action's sum of pairs that it has together with the context."""
+        found = self._weigh(left ^ right)
+        found *= left_values
+        found *= right_values
+        total: Floats = np.add.reduce(found, axis=1)
+        return total
+
+    def _higher_mixed(self, terms: Terms, group: "_Group", row: "_Row") -> Floats:
         """Return each action's sum of terms of three and more features with the context."""
-        width, shared = group.table.values.shape[1], values.shape[1]
+        width, shared = group.table.values.shape[1], len(row.values)
         size = len(group.rows)
         own = group.table.slots.take(group.rows, axis=0)[:, 1:width]
-        context = np.broadcast_to(slots[:, 1:shared], (size, shared - 1))
+        context = np.broadcast_to(row.slots[1:shared], (size, shared - 1))
         own_values = group.table.values.take(group.rows, axis=0)[:, 1:]
-        context_values = np.broadcast_to(values[:, 1:], (size, shared - 1))
+        context_values = np.broadcast_to(row.values[1:], (size, shared - 1))
         return self._higher(
             terms,
             np.concatenate((own, context), axis=1),
@@ -226,6 +255,15 @@ class Scorer:
         self._spent = 0
 
 
+@dataclass(frozen=True, slots=True, eq=False)
+class _Row:
+    """A context: its shape, and its extended rows of slots and values."""
+
+    shape: Shape
+    slots: Slots
+    values: Floats
+
+
 class _Table:
     """Known actions of one shape, side by side. Rows are only ever added, by one thread a time.
 
@@ -265,6 +303,7 @@ class _Group:
     Attributes:
         table: Where they stand.
         rows: Their rows there.
+        scores: Their own scores.
         positions: Their positions in the decision.
         keeps: Whether their parts of mixed pairs are kept for the next decision.
     """
@@ -272,6 +311,7 @@ class _Group:
     def __init__(self, table: _Table, positions: Sequence[int], rows: Sequence[int]) -> None:
         self.table = table
         self.rows = np.array(rows)
+        self.scores = table.scores.take(self.rows)
         self.positions = np.array(positions)
         self.keeps = False
         self._lefts: dict[Pairs, tuple[Slots, Floats]] = {}
