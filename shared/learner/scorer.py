@@ -71,14 +71,15 @@ class Scorer:
         with np.errstate(all="ignore"):
             row = self._row(context)
             common = self._common(row)
-            groups = self._set(tuple(actions)).groups
-            if len(groups) == 1:
-                scores = self._scores(groups[0], row)
+            known = self._set(tuple(actions))
+            mixed = known.mixed.get(context.shape) or self._keep(known, context.shape)
+            if mixed:
+                scores = mixed.scores + common
+                scores[mixed.actions] += np.add.reduceat(self._found(mixed, row), mixed.starts)
             else:
                 scores = np.empty(len(actions), np.float32)
-                for group in groups:
-                    scores[group.positions] = self._scores(group, row)
-            scores += common
+                for group in known.groups:
+                    scores[group.positions] = self._scores(group, row, common)
             if not math.isfinite(np.add.reduce(scores)):
                 scores[~np.isfinite(scores)] = 0.0
         return scores
@@ -109,32 +110,53 @@ class Scorer:
             total += self._higher(plan.higher_common, row.slots[None, 1:], row.values[None, 1:])[0]
         return total
 
-    def _scores(self, group: "_Group", row: "_Row") -> Floats:
-        """Return each action's score but for the context's own terms."""
+    def _scores(self, group: "_Group", row: "_Row", common: np.float32) -> Floats:
+        """Return each action's score, the same to the bit as for a set that came again."""
         plan = self._interactions.plan(group.table.shape, row.shape)
         pairs = plan.mixed
         right, right_values = row.slots.take(pairs.right), row.values.take(pairs.right_values)
-        at_once = max(1, _TERMS_AT_ONCE // max(1, pairs.left.size))
-        if len(group.rows) <= at_once:
-            scores = self._mixed(*group.left(pairs), right, right_values)
-        else:
-            parts = (group.rows[at : at + at_once] for at in range(0, len(group.rows), at_once))
-            lefts = (group.table.left(pairs, rows) for rows in parts)
-            scores = np.concatenate([self._mixed(*left, right, right_values) for left in lefts])
-        scores += group.scores
+        scores = group.table.scores.take(group.rows)
+        scores += common
+        step = max(1, _TERMS_AT_ONCE // max(1, pairs.left.size))
+        for start in range(0, len(scores), step):
+            part = slice(start, start + step)
+            left, left_values = group.table.left(pairs, group.rows[part])
+            found = self._weigh(left ^ right)
+            found *= left_values
+            found *= right_values
+            if found.size:
+                starts = np.arange(0, found.size, found.shape[1])
+                scores[part] += np.add.reduceat(found.ravel(), starts)
         if plan.higher_mixed:
             scores += self._higher_mixed(plan.higher_mixed, group, row)
         return scores
 
-    def _mixed(
-        self, left: Slots, left_values: Floats, right: Slots, right_values: Floats
-    ) -> Floats:
-        """Return each action's sum of pairs that it has together with the context."""
-        found = self._weigh(left ^ right)
-        found *= left_values
-        found *= right_values
-        total: Floats = np.add.reduce(found, axis=1)
-        return total
+    def _found(self, mixed: "_Mixed", row: "_Row") -> Floats:
+        """Return the terms that actions have together with the context, one after the other."""
+        found = self._weigh(mixed.slots ^ row.slots.take(mixed.right))
+        found *= mixed.values
+        found *= row.values.take(mixed.right_values)
+        return found
+
+    def _keep(self, known: "_Set", context: Shape) -> "_Mixed | None":
+        """Return, and keep, what the mixed pairs need of a set that came again, unless it is much.
+
+        Terms of three and more features are not among it.
+        """
+        if not known.came_again:
+            return None
+        plans = [self._interactions.plan(group.table.shape, context) for group in known.groups]
+        sizes = [
+            len(plan.mixed.left) * len(group.rows)
+            for plan, group in zip(plans, known.groups, strict=True)
+        ]
+        if any(plan.higher_mixed for plan in plans) or not 0 < 28 * sum(sizes) <= known.budget:
+            return None
+        if len(known.mixed) >= _SHAPES_KEPT:
+            known.mixed = {}
+        mixed = _Mixed.of(known.groups, [plan.mixed for plan in plans])
+        known.mixed[context] = mixed
+        return mixed
 
     def _higher_mixed(self, terms: Terms, group: "_Group", row: "_Row") -> Floats:
         """Return each action's sum of terms of three and more features with the context."""
@@ -209,9 +231,9 @@ class Scorer:
         known = self._sets.get(texts)
         if known is None:
             known = _Set(self._groups(texts))
-            self._sets.put(texts, known, sum(map(len, texts)) + _SHAPES_KEPT * _kept(len(texts)))
+            self._sets.put(texts, known, sum(map(len, texts)) + _SHAPES_KEPT * known.budget)
         else:
-            known.keep()
+            known.came_again = True
         return known
 
     def _groups(self, texts: Sequence[bytes]) -> "list[_Group]":
@@ -302,47 +324,76 @@ class _Group:
 
     Attributes:
         table: Where they stand.
-        rows: Their rows there.
-        scores: Their own scores.
         positions: Their positions in the decision.
-        keeps: Whether their parts of mixed pairs are kept for the next decision.
+        rows: Their rows in the table.
     """
 
     def __init__(self, table: _Table, positions: Sequence[int], rows: Sequence[int]) -> None:
         self.table = table
-        self.rows = np.array(rows)
-        self.scores = table.scores.take(self.rows)
         self.positions = np.array(positions)
-        self.keeps = False
-        self._lefts: dict[Pairs, tuple[Slots, Floats]] = {}
-
-    def left(self, pairs: Pairs) -> tuple[Slots, Floats]:
-        """Return the actions' parts of slots and values of mixed pairs."""
-        left = self._lefts.get(pairs)
-        if left is None:
-            left = self.table.left(pairs, self.rows)
-            if self.keeps and 12 * left[0].size <= _kept(len(self.rows)):
-                if len(self._lefts) >= _SHAPES_KEPT:
-                    self._lefts = {}
-                self._lefts[pairs] = left
-        return left
+        self.rows = np.array(rows)
 
 
 class _Set:
-    """The actions of a decision, by shape."""
+    """The actions of a decision.
+
+    Attributes:
+        groups: They, by shape.
+        came_again: Whether they were ranked before.
+        budget: Bytes that their mixed pairs with one shape of context may take to be kept.
+        mixed: Their mixed pairs with the latest shapes of context, if they came again.
+    """
 
     def __init__(self, groups: Sequence[_Group]) -> None:
         self.groups = groups
-
-    def keep(self) -> None:
-        """Keep what the next decision over the same actions can use again."""
-        for group in self.groups:
-            group.keeps = True
+        self.came_again = False
+        self.budget = 16384 + 4096 * sum(len(group.rows) for group in groups)
+        self.mixed: dict[Shape, _Mixed] = {}
 
 
-def _kept(n_actions: int) -> int:
-    """Return the bytes that the mixed pairs with one shape of context may take to be kept."""
-    return 16384 + 4096 * n_actions
+@dataclass(frozen=True, slots=True, eq=False)
+class _Mixed:
+    """The mixed pairs of all actions of a set with one shape of context, one after the other.
+
+    Attributes:
+        scores: Each action's own score.
+        slots: The actions' parts of the slots.
+        values: Likewise, of the values.
+        right: Columns of the context's extended row of slots.
+        right_values: Likewise, of values.
+        actions: Positions of the actions that have such pairs.
+        starts: Where the pairs of each of these begin.
+    """
+
+    scores: Floats
+    slots: Slots
+    values: Floats
+    right: Slots
+    right_values: Slots
+    actions: Slots
+    starts: Slots
+
+    @staticmethod
+    def of(groups: Sequence[_Group], pairs: Sequence[Pairs]) -> "_Mixed":
+        """Line up the actions of groups, in their order in the decision, and their pairs."""
+        parts: dict[int, tuple[np.float32, Slots, Floats, Pairs]] = {}
+        for group, mixed in zip(groups, pairs, strict=True):
+            scores = group.table.scores.take(group.rows)
+            lefts = group.table.left(mixed, group.rows)
+            for position, *part in zip(group.positions.tolist(), scores, *lefts, strict=True):
+                parts[position] = (*part, mixed)
+        scores_, slots, values, pairs_ = zip(*(parts[at] for at in sorted(parts)), strict=True)
+        sizes = np.array([len(each) for each in slots])
+        used = np.flatnonzero(sizes)
+        return _Mixed(
+            scores=np.array(scores_),
+            slots=np.concatenate(slots),
+            values=np.concatenate(values),
+            right=np.concatenate([each.right for each in pairs_]),
+            right_values=np.concatenate([each.right_values for each in pairs_]),
+            actions=used,
+            starts=(np.cumsum(sizes) - sizes)[used],
+        )
 
 
 def _appended(array: np.ndarray, count: int, more: np.ndarray) -> np.ndarray:
