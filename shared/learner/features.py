@@ -74,16 +74,21 @@ def features_of_actions(texts: Sequence[bytes]) -> list[Features]:
 
 
 def read_actions(
-    texts: Iterable[bytes],
+    texts: Iterable[bytes], *, zeros: bool = False
 ) -> Iterator[tuple[Shape, list[bytes], NDArray[np.uint32], NDArray[np.float32]]]:
     """Yield actions' texts by shape, with ``actions x features`` hashes and values.
+
+    Args:
+        texts: JSON texts of actions.
+        zeros: Whether to keep what is false, null or 0. VW leaves it out, and so must learning;
+            a score is the same with it, and actions that differ in it only have the same shape.
 
     Raises:
         FeatureError: VW could not read one of them either.
     """
     by_shape: dict[Shape, tuple[list[bytes], list[list[int]], list[list[float]]]] = {}
     for text in texts:
-        shape, hashes, values = _walk(_decoded(text))
+        shape, hashes, values = _walk(_decoded(text), zeros)
         alike = by_shape.get(shape)
         if alike is None:
             alike = by_shape[shape] = ([], [], [])
@@ -107,16 +112,20 @@ def _read_known(texts: Iterable[bytes]) -> dict[bytes, Features]:
 _known_actions: RecentlyUsed[bytes, Features] = RecentlyUsed(CACHE_BUDGET)
 
 
-def shared_features(namespaces: Mapping[str, bytes | msgspec.Raw]) -> Features:
+def shared_features(
+    namespaces: Mapping[str, bytes | msgspec.Raw], *, zeros: bool = False
+) -> Features:
     """Return the features that all actions of a decision have in common.
 
     Args:
         namespaces: JSON text by name, such as ``{"FromUrl": b'[{"os":"linux"}]'}``.
+        zeros: As for ``read_actions``.
 
     Raises:
         FeatureError: VW could not read it either.
     """
-    shape, hashes, values = _walk({name: _decoded(text) for name, text in namespaces.items()})
+    members = {name: _decoded(text) for name, text in namespaces.items()}
+    shape, hashes, values = _walk(members, zeros)
     return Features(shape, np.array(hashes, np.uint32), np.array(values, np.float32))
 
 
@@ -147,7 +156,8 @@ class _Walk:
     when the first object or array that gave it a feature of its own is closed.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, zeros: bool) -> None:
+        self.zeros = zeros
         self.groups: dict[int, tuple[list[int], list[float]]] = {}
         self.order: dict[int, None] = {}
 
@@ -171,7 +181,7 @@ class _Walk:
                 continue
             else:
                 number = 0.0 if value is None else _float(value)
-                if not number:
+                if not number and not self.zeros:
                     continue
                 hashes.append(hash_name(key, seed))
                 values.append(number)
@@ -188,7 +198,7 @@ class _Walk:
                 self.object(item, name)
             elif kind is float or kind is int:
                 number = _float(item)
-                if number:
+                if number or self.zeros:
                     hashes.append(index & 0xFFFFFFFF)
                     values.append(number)
                     used = True
@@ -222,11 +232,11 @@ def _float(value: float) -> float:
     return math.inf if value > 0 else -math.inf
 
 
-def _walk(root: Any) -> tuple[Shape, list[int], list[float]]:
+def _walk(root: Any, zeros: bool) -> tuple[Shape, list[int], list[float]]:
     """Return the shape, hashes and values of a decoded JSON object's features."""
     if type(root) is not dict:
         raise FeatureError("features must be a JSON object")
-    walk = _Walk()
+    walk = _Walk(zeros)
     try:
         walk.object(root, _ROOT)
     except (UnicodeEncodeError, RecursionError) as exc:

@@ -67,7 +67,7 @@ class Scorer:
         Raises:
             FeatureError: The features cannot be read, or combine to too many.
         """
-        context = shared_features(shared)
+        context = shared_features(shared, zeros=True)
         with np.errstate(all="ignore"):
             row = self._row(context)
             common = self._common(row)
@@ -256,7 +256,7 @@ class Scorer:
             if self._spent > self._actions_budget:
                 self._forget()
             new = {text: None for text in texts if text not in self._places}
-            for shape, alike, hashed, values in read_actions(new):
+            for shape, alike, hashed, values in read_actions(new, zeros=True):
                 plan = self._interactions.plan(shape, ())
                 slots, extended = self._extended(*_with_constant(hashed, values))
                 scores = self._within(plan.own, slots, extended)
