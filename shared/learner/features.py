@@ -13,7 +13,7 @@ import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
-from shared.learner.hashing import hash_name, hash_namespace, hash_text, hash_value
+from shared.learner.hashing import Namespace, hash_text, namespace
 from shared.learner.recently_used import RecentlyUsed
 
 Shape = tuple[tuple[int, int], ...]
@@ -162,40 +162,53 @@ class _Walk:
         self.order: dict[int, None] = {}
 
     def object(self, members: Mapping[str, Any], name: str) -> None:
-        namespace, seed, hashes, values = self._open(name)
+        """Collect the features of an object that is not in an array."""
+        space = namespace(name)
+        self._members(members, space, *self._group(space))
+
+    def _members(
+        self, members: Mapping[str, Any], space: Namespace, hashes: list[int], values: list[float]
+    ) -> None:
         used = False
         for key, value in members.items():
             kind = type(value)
-            if key[:1] == "_":
-                if key == "_text" and kind is str:
-                    used |= _words(value, seed, hashes, values)
-                continue
             if kind is str:
-                hashes.append(hash_value(key, value, seed))
-                values.append(1.0)
-            elif kind is dict:
-                self.object(value, key)
-                continue
-            elif kind is list:
-                self._array(value, key)
+                hashed = space.texts.get((key, value))
+                if hashed is None:
+                    if key[:1] == "_":
+                        if key == "_text":
+                            used |= _words(value, space.seed, hashes, values)
+                        continue
+                    hashed = space.hash_value(key, value)
+                number = 1.0
+            elif kind is dict or kind is list:
+                if key[:1] != "_":
+                    (self.object if kind is dict else self._array)(value, key)
                 continue
             else:
+                hashed = space.names.get(key)
+                if hashed is None:
+                    if key[:1] == "_":
+                        continue
+                    hashed = space.hash_name(key)
                 number = 0.0 if value is None else _float(value)
                 if not number and not self.zeros:
                     continue
-                hashes.append(hash_name(key, seed))
-                values.append(number)
+            hashes.append(hashed)
+            values.append(number)
             used = True
         if used:
-            self.order[namespace] = None
+            self.order[space.byte] = None
 
     def _array(self, items: Iterable[Any], name: str) -> None:
-        namespace, index, hashes, values = self._open(name)
+        space = namespace(name)
+        hashes, values = self._group(space)
+        index = space.seed
         used = False
         for item in items:
             kind = type(item)
             if kind is dict:
-                self.object(item, name)
+                self._members(item, space, hashes, values)
             elif kind is float or kind is int:
                 number = _float(item)
                 if number or self.zeros:
@@ -206,15 +219,14 @@ class _Walk:
             elif item is not None:
                 raise FeatureError("an array of features may hold numbers or objects only")
         if used:
-            self.order[namespace] = None
+            self.order[space.byte] = None
 
-    def _open(self, name: str) -> tuple[int, int, list[int], list[float]]:
-        """Return a namespace's byte, its hash, and its group's hashes and values."""
-        namespace, seed = hash_namespace(name)
-        group = self.groups.get(namespace)
+    def _group(self, space: Namespace) -> tuple[list[int], list[float]]:
+        """Return the hashes and values of a namespace's group."""
+        group = self.groups.get(space.byte)
         if group is None:
-            group = self.groups[namespace] = ([], [])
-        return namespace, seed, *group
+            group = self.groups[space.byte] = ([], [])
+        return group
 
 
 def _words(text: str, seed: int, hashes: list[int], values: list[float]) -> bool:
@@ -244,9 +256,9 @@ def _walk(root: Any, zeros: bool) -> tuple[Shape, list[int], list[float]]:
     shape: list[tuple[int, int]] = []
     hashes: list[int] = []
     values: list[float] = []
-    for namespace in walk.order:
-        found, numbers = walk.groups[namespace]
-        shape.append((namespace, len(found)))
+    for byte in walk.order:
+        found, numbers = walk.groups[byte]
+        shape.append((byte, len(found)))
         hashes += found
         values += numbers
     return tuple(shape), hashes, values

@@ -4,8 +4,6 @@ Sources: ``hashstring`` in ``hash.h``, feature names in ``parse_example_json.h``
 ``uint32``: a model looks at their low bits only, and those never depend on the high ones.
 """
 
-from functools import lru_cache
-
 import mmh3
 
 CONSTANT_HASH = 11650396
@@ -15,6 +13,7 @@ _WORD = 0xFFFFFFFF
 _WHITE = bytes(range(0x21))
 _DIGITS_AT_ONCE = 1000  # Python refuses to read numbers of more than 4,300 digits
 _LONGEST_REMEMBERED = 64
+_MOST_REMEMBERED = 1 << 16  # names and values, at most about 20 MB
 _ESCAPED = str.maketrans({" ": "_", "\t": "_", "|": "_", ":": "_"})
 
 
@@ -26,35 +25,73 @@ def hash_text(text: str, seed: int) -> int:
     return mmh3.hash(raw, seed, signed=False)
 
 
-def hash_name(name: str, seed: int) -> int:
-    """Return ``hash_text``, from memory if the name is short and was seen lately."""
-    return _names(name, seed) if len(name) <= _LONGEST_REMEMBERED else hash_text(name, seed)
-
-
-def hash_namespace(name: str) -> tuple[int, int]:
-    """Return a namespace's byte, which is the first of its name, and the seed of its features."""
-    return _namespaces(name) if len(name) <= _LONGEST_REMEMBERED else _namespace(name)
-
-
 def hash_value(name: str, value: str, seed: int) -> int:
     """Return the hash of a text feature: name and value with nothing between them."""
-    if len(name) + len(value) <= _LONGEST_REMEMBERED:
-        return _values(name, value, seed)
     return hash_text(name + value.translate(_ESCAPED), seed)
 
 
-def _namespace(name: str) -> tuple[int, int]:
-    return name[0].encode()[0] if name else 0, hash_text(name, 0)
+class Namespace:
+    """A namespace: its byte, the seed of its features' hashes, and the latest of these.
+
+    Attributes:
+        byte: The first of its name; namespaces of the same byte are one.
+        seed: The hash of its whole name.
+        texts: Hashes of text features by name and value.
+        names: Hashes of other features by name.
+    """
+
+    __slots__ = ("byte", "names", "seed", "texts")
+
+    def __init__(self, name: str) -> None:
+        """Know no feature yet."""
+        self.byte = name[0].encode()[0] if name else 0
+        self.seed = hash_text(name, 0)
+        self.texts: dict[tuple[str, str], int] = {}
+        self.names: dict[str, int] = {}
+
+    def hash_value(self, name: str, value: str) -> int:
+        """Return ``hash_value``, and remember it if it is short."""
+        found = hash_value(name, value, self.seed)
+        if len(name) + len(value) <= _LONGEST_REMEMBERED:
+            self.texts[name, value] = found
+            _memory.count()
+        return found
+
+    def hash_name(self, name: str) -> int:
+        """Return ``hash_text`` of a name, and remember it if it is short."""
+        found = hash_text(name, self.seed)
+        if len(name) <= _LONGEST_REMEMBERED:
+            self.names[name] = found
+            _memory.count()
+        return found
 
 
-# Memories of names of at most 64 characters: below 10 MB each.
-_namespaces = lru_cache(maxsize=1 << 14)(_namespace)
-_names = lru_cache(maxsize=1 << 15)(hash_text)
+class _Memory:
+    """The namespaces seen lately; all are forgotten when they know too many features together."""
+
+    def __init__(self) -> None:
+        self.namespaces: dict[str, Namespace] = {}
+        self._features = 0
+
+    def count(self) -> None:
+        """Count a namespace or a feature that is remembered."""
+        self._features += 1
+        if self._features > _MOST_REMEMBERED:
+            self.namespaces, self._features = {}, 0
 
 
-@lru_cache(maxsize=1 << 15)
-def _values(name: str, value: str, seed: int) -> int:
-    return hash_text(name + value.translate(_ESCAPED), seed)
+_memory = _Memory()
+
+
+def namespace(name: str) -> Namespace:
+    """Return a namespace, from memory if its name is short and was seen lately."""
+    found = _memory.namespaces.get(name)
+    if found is None:
+        found = Namespace(name)
+        if len(name) <= _LONGEST_REMEMBERED:
+            _memory.namespaces[name] = found
+            _memory.count()
+    return found
 
 
 def _number(digits: bytes) -> int:

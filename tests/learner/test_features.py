@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from shared.learner.features import FeatureError, action_features, shared_features, split_decision
-from shared.learner.hashing import CONSTANT_HASH, hash_name, hash_text
+from shared.learner.hashing import CONSTANT_HASH, hash_text
 from shared.learner.interactions import Interactions, expand
 from shared.learner.layout import action_json, decision_json
 from shared.learner.recently_used import RecentlyUsed
@@ -36,7 +36,7 @@ def test_names_hash_as_in_vowpal_wabbit(oracle_hash, name, seed):
 
 
 def test_the_constant_and_very_long_digits_have_hashes():
-    assert hash_name("Constant", 0) != CONSTANT_HASH  # the constant is not hashed by name
+    assert hash_text("Constant", 0) != CONSTANT_HASH  # the constant is not hashed by name
     digits = "7" * 20_000
 
     assert hash_text(digits, 1) == (7 * (pow(10, 20_000, 9 << 32) - 1) // 9 + 1) % (1 << 32)
