@@ -1,0 +1,120 @@
+"""Scores are the same to the bit, whatever the scorer remembers or has forgotten."""
+
+import threading
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from shared.learner import scorer
+from shared.learner.arguments import parse
+from shared.learner.learner import Example, Learner
+from shared.learner.policy import Policy
+from tests.learner.logs import decisions, logged, text
+
+ARGUMENTS = {
+    "pairs": "--cb_explore_adf -q :: -b 14",
+    "triples": "--cb_explore_adf --cubic FUj -q Fj -b 14",
+    "no interactions": "--cb_explore_adf -b 14",
+    "nothing of the actions": "--cb_explore_adf --keep F --noconstant -b 14",
+    "a bag": "--cb_explore_adf --bag 2 -q Fj -b 14",
+}
+
+
+def weights_of(arguments):
+    learner = Learner(parse(arguments))
+    learner.learn_many(
+        Example(text(e["c"]), e["_labelIndex"], e["_label_cost"], e["_label_probability"])
+        for e in logged(200, 3)
+    )
+    return learner.settings, learner.regressor.effective_weights()
+
+
+@pytest.mark.parametrize("arguments", ARGUMENTS.values(), ids=ARGUMENTS.keys())
+def test_a_decision_that_comes_again_has_the_same_scores(arguments):
+    policy = Policy(*weights_of(arguments))
+    asked = [text(decision) for decision in decisions(40, 5)]
+
+    first = [policy.decide_json(decision) for decision in asked]
+
+    for _ in range(3):
+        assert [policy.decide_json(decision) for decision in asked] == first
+
+
+@pytest.mark.parametrize("arguments", ARGUMENTS.values(), ids=ARGUMENTS.keys())
+def test_what_was_forgotten_is_worked_out_again(arguments, monkeypatch):
+    trained = weights_of(arguments)
+    asked = [text(decision) for decision in decisions(60, 5)]
+    remembering = [Policy(*trained).decide_json(decision) for decision in asked]
+    monkeypatch.setattr(scorer, "ACTIONS_BUDGET", 1000)
+    monkeypatch.setattr(scorer, "SETS_BUDGET", 1000)
+    forgetful = Policy(*trained)
+
+    assert [forgetful.decide_json(decision) for decision in asked * 2] == remembering * 2
+
+
+def test_large_sets_are_worked_out_in_parts(monkeypatch):
+    trained = weights_of(ARGUMENTS["pairs"])
+    asked = [text(decision) for decision in decisions(30, 5)]
+    whole = [Policy(*trained).decide_json(decision).scores for decision in asked]
+    monkeypatch.setattr(scorer, "_TERMS_AT_ONCE", 100)
+
+    parts = [Policy(*trained).decide_json(decision).scores for decision in asked]
+
+    for left, right in zip(parts, whole, strict=True):
+        np.testing.assert_allclose(left, right, rtol=0, atol=1e-6)
+
+
+def test_threads_share_a_policy():
+    trained = weights_of(ARGUMENTS["pairs"])
+    asked = [text(decision) for decision in decisions(150, 5)]
+    expected = [Policy(*trained).decide_json(decision) for decision in asked]
+    shared = Policy(*trained)
+    found = {}
+
+    def ask(thread):
+        found[thread] = [shared.decide_json(decision) for decision in asked]
+
+    threads = [threading.Thread(target=ask, args=(number,)) for number in range(6)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+
+    assert [found[number] for number in range(6)] == [expected] * 6
+
+
+@settings(max_examples=60, deadline=None)
+@given(
+    st.lists(
+        st.sampled_from(["true", "false", "null", "0", "1", "0.5", '"x"']), min_size=3, max_size=3
+    )
+)
+def test_what_counts_as_zero_does_not_change_a_score(values):
+    policy = Policy(*weights_of_flags())
+    members = [f'"{key}":{value}' for key, value in zip("abc", values, strict=True)]
+    left = [member for member in members if not member.endswith((":false", ":null", ":0"))]
+
+    kept, left_out = (policy.decide_json(flagged(each)).scores for each in (members, left))
+
+    assert kept == pytest.approx(left_out, abs=1e-6)
+
+
+def flagged(members):
+    first = '{"j":[{' + ",".join(members) + "}]}"
+    return b'{"FromUrl":[{"city":"Rome"}],"_multi":[%b,{"j":[{"d":true}]}]}' % first.encode()
+
+
+def weights_of_flags():
+    settings_ = parse("--cb_explore_adf -q :: -b 10")
+    return settings_, np.random.default_rng(1).normal(size=1 << 10).astype(np.float32)
+
+
+def test_new_actions_of_one_decision_may_be_alike():
+    policy = Policy(*weights_of_flags())
+    alike = b'{"FromUrl":[{"a":1}],"_multi":[{"j":[{"x":1}]},{"j":[{"x":1}]}]}'
+
+    first, second = policy.decide_json(alike).scores
+
+    assert first == second
