@@ -4,7 +4,7 @@ import hashlib
 import hmac
 import logging
 import uuid
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
 
 import azure.functions as func
@@ -41,11 +41,13 @@ class Call:
         version: Of the API, as the caller chose it.
         url: As sent, percent-encoded.
         body: As sent, of acceptable size.
+        parameters: Of the query.
     """
 
     version: ApiVersion
     url: str
     body: bytes
+    parameters: Mapping[str, str]
 
 
 Handler = Callable[[wiring.Application, Call], Awaitable[bytes]]
@@ -86,11 +88,11 @@ async def _answer(
         authenticate(req)
         version = parse_version(req.route_params.get("version"), req.params.get("api-version"))
         body = req.get_body()
-        check_size(len(body))
-        answer = await handler(await wiring.application(), Call(version, req.url, body))
+        check_size(len(body), described.max_body)
+        answer = await handler(await wiring.application(), Call(version, req.url, body, req.params))
     except Exception as exc:  # noqa: BLE001 (the last line before the caller: all is documented)
         return refusal(exc, code_header=by_query)
-    return response(described.success, answer)
+    return response(described.success, answer, media_type=described.media_type)
 
 
 def authenticate(req: func.HttpRequest) -> None:
@@ -104,13 +106,18 @@ def authenticate(req: func.HttpRequest) -> None:
         raise ContractError(ErrorCode.UNAUTHORIZED, _UNAUTHORIZED)
 
 
-def response(status: int, body: bytes, headers: dict[str, str] | None = None) -> func.HttpResponse:
+def response(
+    status: int,
+    body: bytes,
+    headers: dict[str, str] | None = None,
+    media_type: str = "application/json",
+) -> func.HttpResponse:
     """Return an answer with the headers that the retired service sent."""
     return func.HttpResponse(
         body,
         status_code=status,
         headers={**_HEADERS, "apim-request-id": str(uuid.uuid4()), **(headers or {})},
-        mimetype="application/json",
+        mimetype=media_type,
         charset="utf-8",
     )
 

@@ -15,6 +15,7 @@ from azure.storage.blob.aio import BlobServiceClient
 
 from shared.services.append import Writing
 from shared.services.loop_state import LoopDefaults, Loops
+from shared.services.model import ModelService
 from shared.services.ports import BlobStore, EventStore
 from shared.services.rank import RankService
 from shared.services.reward import RewardService
@@ -47,6 +48,7 @@ class Application:
     rank: RankService
     reward: RewardService
     train: TrainService
+    models: ModelService
 
 
 def now() -> datetime:
@@ -67,6 +69,7 @@ def build(settings: Settings, stores: Stores, loop: str = DEFAULT_LOOP) -> Appli
         reader=reader,
         rank=RankService(reader, stores.events, now, writing),
         reward=RewardService(reader, stores.events, now, writing),
+        models=ModelService(loop, loops, stores.blobs, now),
         train=TrainService(loop, loops, stores.blobs, stores.events, now, writing, training),
     )
 

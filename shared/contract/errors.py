@@ -36,6 +36,12 @@ class ErrorCode(Enum):
     INVALID_POLICY_CONFIGURATION = _Code(
         "InvalidPolicyConfiguration", 400, "An argument of a policy cannot be used."
     )
+    INVALID_MODEL_FORMAT = _Code(
+        "InvalidModelImportFormat", 400, "A model cannot be used, or not by this loop."
+    )
+    INVALID_MODEL_SIGNATURE = _Code(
+        "InvalidModelImportSignature", 400, "A signed model is not what was signed."
+    )
     PAYLOAD_SIZE_EXCEEDED = _Code("PayloadSizeExceeded", 400, "The request is too large.")
     RESOURCE_NOT_FOUND = _Code("ResourceNotFound", 404, "There is nothing at this path.")
     UNAUTHORIZED = _Code("401", 401, "The key is missing or wrong.")

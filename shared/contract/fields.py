@@ -27,12 +27,12 @@ def refuser(code: ErrorCode) -> Refuse:
     return lambda target, message: ContractError(code, message, target)
 
 
-def check_size(length: int) -> None:
+def check_size(length: int, most: int = MAX_BODY_BYTES) -> None:
     """Refuse a body of too many bytes before it costs anything to read."""
-    if length > MAX_BODY_BYTES:
+    if length > most:
         raise ContractError(
             ErrorCode.PAYLOAD_SIZE_EXCEEDED,
-            f"The body has {length:,} bytes; at most {MAX_BODY_BYTES:,} are accepted.",
+            f"The body has {length:,} bytes; at most {most:,} are accepted.",
             "body",
         )
 

@@ -16,8 +16,15 @@ from cryptography import x509
 from cryptography.exceptions import InvalidSignature, UnsupportedAlgorithm
 from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.asymmetric import padding, rsa
-from cryptography.hazmat.primitives.serialization import Encoding
+from cryptography.hazmat.primitives.serialization import (
+    Encoding,
+    NoEncryption,
+    PrivateFormat,
+    load_pem_private_key,
+)
 from cryptography.x509.oid import NameOID
+
+from shared.contract.errors import ContractError, ErrorCode
 
 MODEL, CERTIFICATE, SIGNATURE = "model.vw", "signer.der", "sha512_signature.bin"
 
@@ -65,6 +72,21 @@ class Signer:
     certificate: bytes
 
 
+def dump_signer(signer: Signer) -> bytes:
+    """Return a signer's key and certificate (PEM), to be kept secret."""
+    key = signer.key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption())
+    return key + x509.load_der_x509_certificate(signer.certificate).public_bytes(Encoding.PEM)
+
+
+def load_signer(data: bytes) -> Signer:
+    """Return the signer of ``dump_signer``'s bytes."""
+    key = load_pem_private_key(data, None)
+    if not isinstance(key, rsa.RSAPrivateKey):
+        raise ValueError("the signer's key must be RSA")
+    certificate = x509.load_pem_x509_certificate(data[data.index(b"-----BEGIN CERTIFICATE") :])
+    return Signer(key, certificate.public_bytes(Encoding.DER))
+
+
 def new_signer(name: str, now: datetime, valid: timedelta = timedelta(days=3650)) -> Signer:
     """Return a new key with a certificate of its own.
 
@@ -96,6 +118,31 @@ def write(model: bytes, signer: Signer) -> bytes:
         for name, content in members.items():
             archive.writestr(zipfile.ZipInfo(name, _NEVER_EARLIER), content, zipfile.ZIP_DEFLATED)
     return data.getvalue()
+
+
+def model_of(body: bytes) -> bytes:
+    """Return the model file of an import: of a signed zip, or the bytes themselves.
+
+    Raises:
+        ContractError: A signed zip is damaged, or its signature does not hold.
+    """
+    if not body:
+        raise ContractError(ErrorCode.INVALID_MODEL_FORMAT, "The body must be a model.", "body")
+    if not body.startswith(b"PK"):
+        return body
+    try:
+        return read(body).model
+    except SignatureError as exc:
+        code = ErrorCode.INVALID_MODEL_SIGNATURE
+        raise ContractError(code, sentence(exc), "body") from exc
+    except ModelExportError as exc:
+        raise ContractError(ErrorCode.INVALID_MODEL_FORMAT, sentence(exc), "body") from exc
+
+
+def sentence(error: Exception) -> str:
+    """Return what an error says, as a sentence."""
+    text = str(error)
+    return f"{text[:1].upper()}{text[1:]}."
 
 
 def read(data: bytes) -> ModelExport:

@@ -1,10 +1,25 @@
-"""Model properties on the wire."""
+"""Models and their properties on the wire."""
 
+from collections.abc import Mapping
 from datetime import UTC, datetime
 
 import msgspec
 
+from shared.contract.errors import ContractError, ErrorCode
+
 NEVER = "0001-01-01T00:00:00+00:00"
+
+
+def is_signed(parameters: Mapping[str, str]) -> bool:
+    """Return whether the query asks for a signed model.
+
+    Raises:
+        ContractError: ``signed`` is neither true nor false.
+    """
+    value = parameters.get("signed", "false").lower()
+    if value not in ("true", "false"):
+        raise ContractError(ErrorCode.BAD_REQUEST, "signed must be true or false.", "signed")
+    return value == "true"
 
 
 def render_model_properties(created: datetime | None, modified: datetime | None) -> bytes:

@@ -4,8 +4,12 @@ from dataclasses import dataclass
 from urllib.parse import urlsplit
 
 from shared.contract.errors import ContractError, ErrorCode
+from shared.contract.fields import MAX_BODY_BYTES
 
 PREFIX = "personalizer"
+
+MAX_MODEL_BYTES = 200 << 20
+"""What the Functions host lets through by default."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -17,12 +21,16 @@ class Operation:
         method: HTTP method.
         path: Below ``/personalizer/{version}/``.
         success: The only status of success; old clients raise on any other.
+        media_type: Of the answer.
+        max_body: Bytes that a request's body may have.
     """
 
     name: str
     method: str
     path: str
     success: int
+    media_type: str = "application/json"
+    max_body: int = MAX_BODY_BYTES
 
 
 RANK = Operation("Rank", "POST", "rank", 201)
@@ -34,6 +42,9 @@ GET_POLICY = Operation("Policy_Get", "GET", "configurations/policy", 200)
 PUT_POLICY = Operation("Policy_Update", "PUT", "configurations/policy", 200)
 RESET_POLICY = Operation("Policy_Reset", "DELETE", "configurations/policy", 200)
 GET_MODEL_PROPERTIES = Operation("Model_GetProperties", "GET", "model/properties", 200)
+GET_MODEL = Operation("Model_Get", "GET", "model", 200, media_type="application/octet-stream")
+PUT_MODEL = Operation("Model_Import", "PUT", "model", 204, max_body=MAX_MODEL_BYTES)
+RESET_MODEL = Operation("Model_Reset", "DELETE", "model", 204)
 
 OPERATIONS = (
     RANK,
@@ -45,6 +56,9 @@ OPERATIONS = (
     PUT_POLICY,
     RESET_POLICY,
     GET_MODEL_PROPERTIES,
+    GET_MODEL,
+    PUT_MODEL,
+    RESET_MODEL,
 )
 
 

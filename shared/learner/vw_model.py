@@ -54,8 +54,11 @@ class ModelFileError(ValueError):
     """The bytes are not a model file that can be used, or a model cannot be written as one."""
 
 
-def loads(data: bytes) -> Learner:
+def loads(data: bytes, settings: LearningSettings | None = None) -> Learner:
     """Return a learner that predicts, and goes on learning, as Vowpal Wabbit with this file.
+
+    With ``settings`` it learns and explores by these instead of the file's; both must mean the
+    same by a weight.
 
     The range of predictions, ``--l1`` and ``--l2`` are not part of the format. Neither are, for
     all but the first of a feature's weights (``--bag``, ``--cb_type dr``), the mean sizes of
@@ -81,7 +84,7 @@ def loads(data: bytes) -> Learner:
     if file.numbers("<II") != (4, expected):  # its size, and itself
         raise ModelFileError("the model file is damaged: its checksum differs")
     arguments, seed = _arguments(options, bits)
-    return _read_body(file, version, arguments, seed, _range(lowest, highest))
+    return _read_body(file, version, arguments, seed, _range(lowest, highest), settings)
 
 
 def dumps(learner: Learner, *, resumable: bool = True) -> bytes:
@@ -226,6 +229,7 @@ def _read_body(
     arguments: str,
     seed: int,
     label_range: tuple[float, float],
+    wanted: LearningSettings | None,
 ) -> Learner:
     try:
         settings = parse(arguments)
@@ -239,6 +243,9 @@ def _read_body(
         file.numbers(_REGULARISATION.format)
     if resumable and state[0] != settings.initial_t:
         settings = _with_initial_t(arguments, float(state[0]))
+    if wanted is not None:
+        _require_same_weights(settings, wanted)
+        settings = wanted
     learner = Learner(settings)
     regressor = learner.regressor
     regressor.lowest, regressor.highest = label_range
@@ -252,6 +259,22 @@ def _read_body(
     _read_exploration(learner, explored)
     _read_weights(learner, file.rest(), resumable)
     return learner
+
+
+_OF_A_WEIGHT = ("bits", "interactions", "cost_type", "constant", "adaptive", "normalized",
+                "ignore_linear", "ignore", "keep")  # fmt: skip
+
+
+def _require_same_weights(found: LearningSettings, wanted: LearningSettings) -> None:
+    """Refuse settings under which a file's weights would mean something else."""
+    different = [name for name in _OF_A_WEIGHT if getattr(found, name) != getattr(wanted, name)]
+    if type(found.exploration) is not type(wanted.exploration) or found.stride != wanted.stride:
+        different.append("exploration")
+    if different:
+        raise ModelFileError(
+            f"the model was learned under other settings ({', '.join(different)}); "
+            f"put the learning settings '{found.arguments}' first"
+        )
 
 
 def _with_initial_t(arguments: str, initial_t: float) -> LearningSettings:

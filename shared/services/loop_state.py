@@ -7,7 +7,7 @@ count exactly once: whatever a crash leaves behind without that write never happ
 import hashlib
 from collections.abc import Callable
 from dataclasses import dataclass, replace
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 
 import msgspec
 
@@ -158,6 +158,12 @@ def state_name(loop: str) -> str:
 def model_name(loop: str, version: str) -> str:
     """Return the blob that holds a model."""
     return f"{loop}/models/{version}"
+
+
+def model_version(until: int, data: bytes) -> str:
+    """Return the name of a model that has learned the buckets before ``until``."""
+    end = datetime.fromtimestamp(until, UTC)
+    return f"{end:%Y%m%dT%H%M%SZ}-{hashlib.sha256(data).hexdigest()[:16]}"
 
 
 def encode(document: LoopState | LoopSettings) -> bytes:

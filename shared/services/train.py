@@ -5,7 +5,6 @@ dies, or is overtaken, leaves only blobs that no state names; whoever comes next
 """
 
 import gzip
-import hashlib
 import logging
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
@@ -29,6 +28,7 @@ from shared.services.loop_state import (
     effective_arguments,
     fingerprint,
     model_name,
+    model_version,
     published,
 )
 from shared.services.ports import (
@@ -279,7 +279,7 @@ class TrainService:
         self._learner = None  # not the stored one any more until it is stored
         learner.learn_many(examples)
         data = dumps(learner)
-        version = f"{_time(end):%Y%m%dT%H%M%SZ}-{hashlib.sha256(data).hexdigest()[:16]}"
+        version = model_version(end, data)
         await self._blobs.put(model_name(self.loop, version), data)
         self._learner = (version, learner)
         now = self._clock()

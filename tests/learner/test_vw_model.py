@@ -109,8 +109,9 @@ def test_a_file_of_ours_predicts_the_same_in_vowpal_wabbit(tmp_path, arguments, 
 
 
 @every_policy
-def test_learning_goes_on_from_a_file_as_in_vowpal_wabbit(tmp_path, arguments):
-    first = vw_model(tmp_path, arguments)
+@pytest.mark.parametrize("resumable", [True, False], ids=["resumable", "for predictions"])
+def test_learning_goes_on_from_a_file_as_in_vowpal_wabbit(tmp_path, arguments, resumable):
+    first = vw_model(tmp_path, arguments + ("" if resumable else " --predict_only_model"))
     (tmp_path / "first").write_bytes(first)
     second = vw_model(tmp_path, f"-i {tmp_path / 'first'}", 300, 9, "second")
 
