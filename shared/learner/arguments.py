@@ -12,6 +12,7 @@ from dataclasses import dataclass
 
 from shared.learner.exploration import (
     Bag,
+    Cover,
     EpsilonGreedy,
     Exploration,
     ExploreFirst,
@@ -30,7 +31,7 @@ MAX_ORDER = 4
 MAX_INTERACTIONS = 64
 
 MAX_MEMBERS = 32
-"""Members of a bag; each multiplies the cost of learning and of ranking."""
+"""Members of a bag or a cover; each multiplies the cost of learning and of ranking."""
 
 
 class ArgumentsError(ValueError):
@@ -107,8 +108,18 @@ class LearningSettings:
 
     @property
     def width(self) -> int:
-        """Weights in use for one feature: one per member of a bag, twice that for ``dr``."""
+        """Weights that one feature may use: for each member, and for a regressor of costs."""
+        if isinstance(self.exploration, Cover):
+            return (self.exploration.members + 1) * (1 if self.cost_type == "ips" else 2)
         return self.exploration.members * (2 if self.cost_type == "dr" else 1)
+
+    @property
+    def offsets(self) -> tuple[int, ...]:
+        """Which of these weights the members use; the one after the first is a regressor's."""
+        members = self.exploration.members
+        if isinstance(self.exploration, Cover):
+            return (0, *range(2, members + 1))
+        return tuple(range(0, self.width, self.width // members))
 
     @property
     def stride(self) -> int:
@@ -137,10 +148,12 @@ _NUMBERS = {
     "--gamma_exponent": (0.0, 10.0),
     "--first": (0, 10**9),
     "--bag": (1, MAX_MEMBERS),
+    "--cover": (1, MAX_MEMBERS),
+    "--psi": (0.0, 1e6),
     "--synthcoverpsi": (1e-6, 1e6),
     "--synthcoversize": (1, 1000),
 }
-_WHOLE = frozenset({"--bit_precision", "--first", "--bag", "--synthcoversize"})
+_WHOLE = frozenset({"--bit_precision", "--first", "--bag", "--cover", "--synthcoversize"})
 _LISTS = {"--quadratic": 2, "--cubic": 3, "--interactions": None}
 _NAMESPACES = ("--ignore_linear", "--ignore", "--keep")
 _COST_TYPES = ("mtr", "ips", "dm", "dr")
@@ -160,11 +173,12 @@ _EXPLORATIONS = {
     "--squarecb": {"--gamma_scale", "--gamma_exponent"},
     "--first": set[str](),
     "--bag": {"--greedify", "--first_only"},
+    "--cover": {"--psi", "--first_only"},
     "--synthcover": {"--synthcoverpsi", "--synthcoversize"},
 }
 """Arguments that choose an exploration, with those that only it takes."""
 
-_NOT_YET = frozenset({"--cover", "--regcb", "--regcbopt", "--rnd", "--elim"})
+_NOT_YET = frozenset({"--regcb", "--regcbopt", "--rnd", "--elim"})
 
 
 def parse(arguments: str) -> LearningSettings:
@@ -254,7 +268,7 @@ def _settings(
         min_prediction=numbers.get("--min_prediction"),
         max_prediction=numbers.get("--max_prediction"),
         cost_type=given.get("--cb_type", "mtr"),
-        epsilon=numbers.get("--epsilon", 0.05 if isinstance(exploration, EpsilonGreedy) else 0.0),
+        epsilon=numbers.get("--epsilon", _default_epsilon(exploration)),
         exploration=exploration,
         clip_p=numbers.get("--clip_p", 0.0),
         constant="--noconstant" not in given,
@@ -263,6 +277,15 @@ def _settings(
         ignore=ignore,
         keep=keep,
     )
+
+
+def _default_epsilon(exploration: Exploration) -> float:
+    match exploration:
+        case EpsilonGreedy():
+            return 0.05
+        case Cover():
+            return 1.0
+    return 0.0
 
 
 def _exploration(given: Mapping[str, str], numbers: Mapping[str, float]) -> Exploration:
@@ -280,6 +303,8 @@ def _exploration(given: Mapping[str, str], numbers: Mapping[str, float]) -> Expl
             raise InvalidArgument(argument, f"{argument} is of use with {name} only")
     if chosen == ["--squarecb"] and given.get("--cb_type", "mtr") != "mtr":
         raise InvalidArgument("--cb_type", "--squarecb takes --cb_type mtr only")
+    if chosen == ["--cover"] and given.get("--cb_type") == "dm":
+        raise InvalidArgument("--cb_type", "--cover takes --cb_type mtr, ips or dr")
     first_only = "--first_only" in given
     match chosen:
         case ["--softmax"]:
@@ -292,6 +317,9 @@ def _exploration(given: Mapping[str, str], numbers: Mapping[str, float]) -> Expl
             return ExploreFirst(int(numbers["--first"]))
         case ["--bag"]:
             return Bag(int(numbers["--bag"]), "--greedify" in given, first_only)
+        case ["--cover"]:
+            psi, decays = numbers.get("--psi", 1.0), "--epsilon" not in given
+            return Cover(int(numbers["--cover"]), psi, first_only, decays)
         case ["--synthcover"]:
             return SyntheticCover(
                 int(numbers.get("--synthcoversize", 100)), numbers.get("--synthcoverpsi", 0.1)

@@ -75,9 +75,12 @@ class GradientDescent:
 
     def predict(self, slots: Slots, values: Floats, offset: int = 0) -> float:
         """Return the prediction for an example, within the range of the labels seen."""
+        return min(max(self.score(slots, values, offset), self.lowest), self.highest)
+
+    def score(self, slots: Slots, values: Floats, offset: int = 0) -> float:
+        """Return the prediction for an example, whatever its size."""
         slots = self._at(slots, offset)
-        predicted = _in_order(self._effective(self.weights.take(slots)) * values)
-        return min(max(predicted, self.lowest), self.highest)
+        return _in_order(self._effective(self.weights.take(slots)) * values)
 
     def learn(
         self, slots: Slots, values: Floats, label: float, weight: float, offset: int = 0

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from shared.learner.arguments import LearningSettings
 from shared.learner.cost_estimates import MultiTaskRegression
-from shared.learner.exploration import Bag, History, SquareCB
+from shared.learner.exploration import Bag, Cover, History, SquareCB
 from shared.learner.features import (
     FeatureError,
     Features,
@@ -88,12 +88,15 @@ class Learner:
         """Know nothing yet."""
         self.settings = settings
         self.regressor = GradientDescent(settings)
-        self.estimates = [MultiTaskRegression() for _ in range(settings.exploration.members)]
+        members = settings.exploration.members if isinstance(settings.exploration, Bag) else 1
+        self.estimates = [MultiTaskRegression() for _ in range(members)]
         self.lowest = 0.0
         self.highest = 0.0
         self.sampling = Sampling()
         self.learned = 0
         self.skipped = 0
+        covers = isinstance(settings.exploration, Cover)
+        self._learns_chosen_only = settings.cost_type == "mtr" and not covers
         self._stride = np.uint32(settings.stride)
         self._mask = np.uint32((1 << settings.bits) - 1)
         self._interactions = interactions_of(
@@ -145,7 +148,7 @@ class Learner:
             if not 0 <= example.chosen < len(actions):
                 return None
             used = [bytes(action) for action in actions]
-            if self.settings.cost_type == "mtr":
+            if self._learns_chosen_only:
                 used = used[example.chosen : example.chosen + 1]
             context = shared_features(members)
             rows = [
@@ -160,12 +163,46 @@ class Learner:
         combined = iter(self._combined([row for read in waiting for row in read.rows]))
         for read in waiting:
             rows = list(itertools.islice(combined, len(read.rows)))
-            if all(self._learn_rows(read, rows, at) for at in self._offsets()):
+            if self._learn_example(read, rows):
                 self.learned += 1
                 self.lowest = min(self.lowest, read.example.cost)
                 self.highest = max(self.highest, read.example.cost)
             else:
                 self.skipped += 1
+
+    def _learn_example(self, read: _Read, rows: Sequence[_Combined]) -> bool:
+        exploration = self.settings.exploration
+        if isinstance(exploration, Cover):
+            return self._learn_cover(exploration, read, rows)
+        return all(self._learn_rows(read, rows, at) for at in self._offsets())
+
+    def _learn_cover(self, cover: Cover, read: _Read, rows: Sequence[_Combined]) -> bool:
+        """Teach each policy costs that are lower where the policies before it seldom go."""
+        settings, example, size = self.settings, read.example, len(rows)
+        floor = cover.floor(settings.epsilon, size, self.learned)
+        if settings.cost_type == "ips":
+            costs = [0.0] * size
+            costs[example.chosen] = example.cost / example.probability
+        else:
+            learns = settings.cost_type == "mtr"  # with dr the first policy teaches the regressor
+            costs = self._doubly_robust(example, rows, 1, clip_p=0.0, learns=learns)
+        shares = [0.0] * size
+        norm = floor * size + (1.0 / cover.members - floor)
+        scores = [self.regressor.score(*row) for row in rows]
+        if not self._learn_rows(read, rows, 0):
+            return False
+        cover.choose(scores, shares)
+        for offset in settings.offsets[1:]:
+            scores = [self.regressor.score(*row, offset) for row in rows]
+            bonus = cover.psi * floor * norm
+            for row, cost, share in zip(rows, costs, shares, strict=True):
+                target = cost - bonus / max(share, floor)
+                if not self.regressor.learn(*row, target, example.weight, offset):
+                    return False
+            before = shares.copy()
+            for action in cover.choose(scores, shares):
+                norm += max(0.0, shares[action] - max(before[action], floor))
+        return True
 
     def _offsets(self) -> Iterator[int]:
         """Yield the first of the weights of each member that learns the next example."""
@@ -189,12 +226,13 @@ class Learner:
                 probability = max(1.0, settings.clip_p)  # a quirk: the last action keeps its own
             estimate = self.estimates[offset]
             weight = estimate.importance(read.n_actions, probability) * example.weight
-            if not self.regressor.learn(*rows[0], example.cost, weight, offset):
+            row = rows[0 if self._learns_chosen_only else example.chosen]
+            if not self.regressor.learn(*row, example.cost, weight, offset):
                 return False
             estimate.count(read.n_actions)
             return True
         if settings.cost_type == "dr":
-            costs = self._doubly_robust(example, rows, offset + 1)
+            costs = self._doubly_robust(example, rows, offset + 1, settings.clip_p)
         else:
             cost = example.cost / (probability if settings.cost_type == "ips" else 1.0)
             costs = [cost if action == example.chosen else 0.0 for action in range(len(rows))]
@@ -204,7 +242,12 @@ class Learner:
         )
 
     def _doubly_robust(
-        self, example: Example, rows: Sequence[_Combined], offset: int
+        self,
+        example: Example,
+        rows: Sequence[_Combined],
+        offset: int,
+        clip_p: float,
+        learns: bool = True,
     ) -> list[float]:
         """Return the doubly robust cost of each action; the chosen one's is learned on the way.
 
@@ -215,12 +258,14 @@ class Learner:
             if action != example.chosen:
                 costs.append(self.regressor.predict(*row, offset))
                 continue
-            self.regressor.see(example.cost)
+            if learns:
+                self.regressor.see(example.cost)
             predicted = self.regressor.predict(*row, offset)
-            weight = example.weight / example.probability
-            self.regressor.learn(*row, example.cost, weight, offset)
-            clipped = max(example.probability, self.settings.clip_p)
-            costs.append(predicted + (example.cost - predicted) / clipped)
+            if learns:
+                weight = example.weight / example.probability
+                self.regressor.learn(*row, example.cost, weight, offset)
+            correction = (example.cost - predicted) / max(example.probability, clip_p)
+            costs.append(predicted + correction)
         return costs
 
     def _combined(self, waiting: Sequence[_Row]) -> list[_Combined]:

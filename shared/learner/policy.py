@@ -48,9 +48,7 @@ class Policy:
         self.history = history or History()
         weights = weights.view()
         weights.setflags(write=False)
-        members = settings.exploration.members
-        step = settings.width // members
-        self._scorers = [Scorer(settings, weights, step * member) for member in range(members)]
+        self._scorers = [Scorer(settings, weights, offset) for offset in settings.offsets]
 
     def decide(
         self, shared: Mapping[str, bytes | msgspec.Raw], actions: Sequence[bytes]

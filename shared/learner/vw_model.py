@@ -26,6 +26,7 @@ import numpy as np
 from shared.learner.arguments import ArgumentsError, LearningSettings, parse
 from shared.learner.exploration import (
     Bag,
+    Cover,
     EpsilonGreedy,
     ExploreFirst,
     Softmax,
@@ -333,7 +334,7 @@ def _weights(learner: Learner, resumable: bool) -> bytes:
 
 def _exploration_form(settings: LearningSettings) -> str:
     match settings.exploration:
-        case SquareCB() | ExploreFirst():
+        case SquareCB() | ExploreFirst() | Cover():
             return "<Q"
         case SyntheticCover():
             return "<ff"
@@ -342,7 +343,7 @@ def _exploration_form(settings: LearningSettings) -> str:
 
 def _read_exploration(learner: Learner, found: tuple[Any, ...]) -> None:
     match learner.settings.exploration:
-        case SquareCB():
+        case SquareCB() | Cover():
             learner.learned = int(found[0])
         case ExploreFirst(events=events) if found[0]:
             learner.learned = max(0, events - int(found[0]))
@@ -354,7 +355,7 @@ def _read_exploration(learner: Learner, found: tuple[Any, ...]) -> None:
 
 def _exploration_state(learner: Learner) -> bytes:
     match learner.settings.exploration:
-        case SquareCB():
+        case SquareCB() | Cover():
             return struct.pack("<Q", learner.learned)
         case ExploreFirst(events=events):
             return struct.pack("<Q", max(0, events - learner.learned))
@@ -374,7 +375,9 @@ def _options(learner: Learner) -> str:
     words = ["--cb_adf", "--cb_explore_adf", "--cb_type", settings.cost_type]
     words += ["--csoaa_ldf", "multiline", "--csoaa_rank", *_exploration_options(learner)]
     plain = parse("--cb_explore_adf")
-    words += ["--epsilon", _number(settings.epsilon), "--power_t", _number(settings.power_t)]
+    if not (isinstance(settings.exploration, Cover) and settings.exploration.decays):
+        words += ["--epsilon", _number(settings.epsilon)]
+    words += ["--power_t", _number(settings.power_t)]
     words += ["--learning_rate", _number(settings.learning_rate)]
     if settings.clip_p:
         words += ["--clip_p", _number(settings.clip_p)]
@@ -406,10 +409,12 @@ def _exploration_options(learner: Learner) -> Iterator[str]:
             yield from ("--random_seed", str(learner.sampling.state))
             if exploration.greedify:
                 yield "--greedify"
+        case Cover():
+            yield from ("--cover", str(exploration.members), "--psi", _number(exploration.psi))
         case SyntheticCover():
             yield from ("--synthcover", "--synthcoversize", str(exploration.size))
             yield from ("--synthcoverpsi", _number(exploration.bonus))
-    if isinstance(exploration, EpsilonGreedy | Bag) and exploration.first_only:
+    if isinstance(exploration, EpsilonGreedy | Bag | Cover) and exploration.first_only:
         yield "--first_only"
 
 

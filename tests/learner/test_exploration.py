@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 
 from shared.learner.exploration import (
     Bag,
+    Cover,
     EpsilonGreedy,
     ExploreFirst,
     History,
@@ -28,6 +29,8 @@ RULES = {
     "explore first": ExploreFirst(50),
     "bag": Bag(3),
     "bag, first of ties": Bag(2, first_only=True),
+    "cover": Cover(3),
+    "cover, decaying": Cover(2, decays=True),
     "synthetic cover": SyntheticCover(),
     "synthetic cover of one": SyntheticCover(size=1, bonus=5.0),
 }
@@ -65,7 +68,10 @@ def test_probabilities_sum_to_one(rule, scores, epsilon, history):
 def test_every_action_keeps_its_share_of_epsilon(rule, scores, epsilon, history):
     found = rule.probabilities(scores_of_members(rule, scores), epsilon, history)
 
-    assert min(found) >= min(epsilon, 0.999) / len(scores) - 1e-12
+    floor = min(epsilon, 0.999) / len(scores)
+    if isinstance(rule, Cover):
+        floor = min(floor, rule.floor(epsilon, len(scores), history.events))
+    assert min(found) >= floor - 1e-12
 
 
 @each_rule

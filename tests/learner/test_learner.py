@@ -241,7 +241,7 @@ HEADER = (
         (HEADER.replace(b'"norms":[0.0', b'"norms":[1e999'), 0, b""),
         (HEADER.replace(b'"norms":[0.0', b'"norms":[null'), 0, b""),
         (HEADER.replace(b"adf", b"adf -b 32"), 0, b""),
-        (HEADER.replace(b"adf", b"adf --cover 3"), 0, b""),
+        (HEADER.replace(b"adf", b"adf --rnd 3"), 0, b""),
         (HEADER.replace(b"adf", b"adf --bag 3"), 0, b""),
         (HEADER.replace(b"}", b',"sampling":"12345678901234567"}'), 0, b""),
         (HEADER.replace(b"}", b',"contraction":0.0}'), 0, b""),

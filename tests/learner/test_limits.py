@@ -54,7 +54,7 @@ def test_numbers_that_overflow_never_reach_the_weights():
 @pytest.mark.parametrize(
     ("arguments", "name"),
     [
-        ("--cb_explore_adf --cover 5", "--cover"),
+        ("--cb_explore_adf --rnd 5", "--rnd"),
         ("--cb_explore_adf --cb_type sm", "--cb_type"),
         ("--cb_explore_adf --regcb", "--regcb"),
         ("--cb_explore_adf -f model", "-f"),

@@ -116,6 +116,17 @@ SETTINGS = {
     "bag, first of ties": ("--cb_explore_adf --bag 4 --first_only --epsilon 0.1 -q Fj", 500),
     "bag, doubly robust": ("--cb_explore_adf --bag 3 --cb_type dr -q Fj", 300),
     "bag, inverse propensity scores": ("--cb_explore_adf --bag 3 --cb_type ips -q Fj", 300),
+    "cover": ("--cb_explore_adf --cover 3 --epsilon 0.2 -q Fj", 500),
+    "cover, decaying": ("--cb_explore_adf --cover 4 --psi 0.3 -q Fj", 300),
+    "cover, first of ties": ("--cb_explore_adf --cover 2 --first_only --epsilon 0.1", 300),
+    "cover, inverse propensity scores": (
+        "--cb_explore_adf --cover 3 --cb_type ips --epsilon 0.1 --power_t 0 -l 0.1 -q Fj",
+        300,
+    ),
+    "cover, doubly robust": (
+        "--cb_explore_adf --cover 3 --cb_type dr --epsilon 0.1 --power_t 0 -l 0.1 -q Fj",
+        300,
+    ),
     "synthetic cover": ("--cb_explore_adf --synthcover -q Fj", 1_000),
     "synthetic cover, small": (
         "--cb_explore_adf --synthcover --synthcoversize 7 --synthcoverpsi 0.5 --epsilon 0.1 -q ::",
@@ -133,13 +144,13 @@ DECLARED = {
 }
 """Differences that docs/compatibility.md declares, with their size."""
 
-LEARNS_ITS_OWN_WAY = ("--squarecb", "--bag")
+LEARNS_ITS_OWN_WAY = ("--squarecb", "--bag", "--cover")
 """Explorations whose costs plain cost estimation does not give; their probabilities must do."""
 
 
 EXPLORING = (
     r"--(first_only|greedify|softmax|squarecb|synthcover)(?=\s|$)"
-    r"|--(epsilon|lambda|gamma_\w+|first|bag|synthcover\w+) \S+"
+    r"|--(epsilon|lambda|gamma_\w+|first|bag|cover|psi|synthcover\w+) \S+"
 )
 
 

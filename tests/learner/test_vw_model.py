@@ -34,6 +34,8 @@ ARGUMENTS = {
 }
 SEVERAL_WEIGHTS = {
     "bag": "--cb_explore_adf --bag 3 --epsilon 0.1 -q Fj",
+    "cover": "--cb_explore_adf --cover 3 --epsilon 0.1 -q Fj",
+    "cover, decaying": "--cb_explore_adf --cover 2 --cb_type ips -q Fj",
     "doubly robust": "--cb_explore_adf --cb_type dr --softmax --lambda 5 -q Fj",
 }
 
@@ -167,7 +169,7 @@ def test_arguments_come_back_as_the_user_wrote_them(tmp_path):
 @pytest.mark.parametrize(
     ("arguments", "name"),
     [
-        ("--cb_explore_adf --cover 3", "--cover"),
+        ("--cb_explore_adf --regcb", "--regcb"),
         ("--cb_explore_adf --rnd 2", "--rnd"),
         ("--cb_explore_adf --marginal j", "--marginal"),
         ("--cb_adf", "--cb_explore_adf"),

@@ -87,7 +87,7 @@ def test_a_bad_line_stops_or_is_skipped_as_asked(mirror, tmp_path, capsys):
 
 @pytest.mark.parametrize(
     "words",
-    [["nowhere"], ["LOG", "--arguments", "--cb_explore_adf --cover 3"], ["LOG", "--start", "LOG"]],
+    [["nowhere"], ["LOG", "--arguments", "--cb_explore_adf --rnd 3"], ["LOG", "--start", "LOG"]],
 )
 def test_what_cannot_be_done_is_said(mirror, tmp_path, capsys, words):
     log = str(mirror / "whole.dsjson")
