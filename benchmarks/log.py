@@ -52,10 +52,10 @@ def decisions(count: int, actions: int, seed: int, *, new: bool = False) -> Iter
         yield text({"FromUrl": context(rng), "_multi": offered})
 
 
-def log(count: int, actions: int, seed: int) -> Iterator[bytes]:
+def log(count: int, actions: int, seed: int, *, new: bool = False) -> Iterator[bytes]:
     """Yield lines of a joined log."""
     rng = random.Random(seed)
-    for number, decision in enumerate(decisions(count, actions, seed)):
+    for number, decision in enumerate(decisions(count, actions, seed, new=new)):
         chosen = rng.randrange(actions)
         line = {
             "_label_cost": -float(rng.random() < 0.3),

@@ -6,6 +6,8 @@ Source: ``gd.cc`` (``compute_rate_decay``, ``pred_per_update_feature``, ``get_pr
 """
 
 import math
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -21,6 +23,56 @@ Undo = list[tuple[Floats, Slots, Floats]]
 """What arrays held before an update: array, slots, numbers."""
 
 _ONE = np.float32(1)
+
+
+@dataclass(slots=True, eq=False)
+class Row:
+    """The features of an example, and what of the update does not depend on what was learned.
+
+    Attributes:
+        slots: First weight of each feature, in Vowpal Wabbit's order; repeats allowed.
+        values: Value of each feature.
+        sizes: Their absolute values, at least ``SMALLEST``.
+        squares: The squares of these.
+        rounds: Which features to update together, so that every slot sees its features in their
+            order; None if no two features share a slot.
+    """
+
+    slots: Slots
+    values: Floats
+    sizes: Floats
+    squares: Floats
+    rounds: Sequence[Slots] | None
+
+    def at(self, features: Slots) -> "Row":
+        """Return the row of some features, which share no slot."""
+        return Row(
+            self.slots[features],
+            self.values[features],
+            self.sizes[features],
+            self.squares[features],
+            None,
+        )
+
+    def moved(self, offset: int, size: int) -> "Row":
+        """Return the row with the ``offset``-th weight of each feature, of ``size`` weights."""
+        if not offset:
+            return self
+        return replace(self, slots=(self.slots + offset) & (size - 1))
+
+
+def rows(slots: Slots, values: Floats) -> list[Row]:
+    """Return the rows of ``examples x features`` slots and values."""
+    sizes = np.maximum(np.abs(values), SMALLEST)
+    squares = sizes * sizes
+    ordered = np.sort(slots.astype(np.uint32), axis=1)
+    shared = (ordered[:, 1:] == ordered[:, :-1]).any(axis=1).tolist()
+    return [
+        Row(own, of_own, size, square, _rounds(own) if shares else None)
+        for own, of_own, size, square, shares in zip(
+            slots, values, sizes, squares, shared, strict=True
+        )
+    ]
 
 
 class GradientDescent:
@@ -57,7 +109,6 @@ class GradientDescent:
         self.contraction = 1.0
         self._fixed_range = not (settings.min_prediction is settings.max_prediction is None)
         self._regularized = bool(settings.l1 or settings.l2)
-        self._positions = np.zeros(size, np.int32)  # scratch: finds features that share a slot
         self._half = settings.power_t == 0.5
         self._rate = settings.learning_rate
         if not settings.adaptive and not settings.normalized:
@@ -73,25 +124,22 @@ class GradientDescent:
             self.lowest = min(self.lowest, label)
             self.highest = max(self.highest, label)
 
-    def predict(self, slots: Slots, values: Floats, offset: int = 0) -> float:
+    def predict(self, row: Row, offset: int = 0) -> float:
         """Return the prediction for an example, within the range of the labels seen."""
-        return min(max(self.score(slots, values, offset), self.lowest), self.highest)
+        return min(max(self.score(row, offset), self.lowest), self.highest)
 
-    def score(self, slots: Slots, values: Floats, offset: int = 0) -> float:
+    def score(self, row: Row, offset: int = 0) -> float:
         """Return the prediction for an example, whatever its size."""
-        slots = self._at(slots, offset)
-        return _in_order(self._effective(self.weights.take(slots)) * values)
+        row = row.moved(offset, len(self.weights))
+        return _in_order(self._effective(self.weights.take(row.slots)) * row.values)
 
-    def learn(
-        self, slots: Slots, values: Floats, label: float, weight: float, offset: int = 0
-    ) -> bool:
+    def learn(self, row: Row, label: float, weight: float, offset: int = 0) -> bool:
         """Move the weights towards ``label`` for one example.
 
         The caller switches NumPy's floating-point warnings off.
 
         Args:
-            slots: First weight of each feature, in Vowpal Wabbit's order; repeats allowed.
-            values: Value of each feature.
+            row: Its features.
             label: The cost to learn.
             weight: Its importance, above 0.
             offset: Which of the weights that a feature has.
@@ -105,8 +153,8 @@ class GradientDescent:
         )  # fmt: skip
         undo: Undo = []
         try:
-            slots = self._at(slots, offset)
-            self._learn(slots, values, float(np.float32(label)), weight, offset, undo)
+            row = row.moved(offset, len(self.weights))
+            self._learn(row, float(np.float32(label)), weight, offset, undo)
         except ArithmeticError:
             for array, at, old in reversed(undo):
                 array[at] = old
@@ -116,16 +164,9 @@ class GradientDescent:
         self.time += 1.0
         return True
 
-    def _learn(
-        self,
-        slots: Slots,
-        values: Floats,
-        label: float,
-        weight: float,
-        offset: int,
-        undo: Undo,
-    ) -> None:
+    def _learn(self, row: Row, label: float, weight: float, offset: int, undo: Undo) -> None:
         self.see(label)
+        slots, values = row.slots, row.values
         weights = self.weights.take(slots)
         predicted = _in_order(self._effective(weights) * values)
         error = label - min(max(predicted, self.lowest), self.highest)
@@ -135,7 +176,7 @@ class GradientDescent:
         undo.append((self.weights, slots, weights))
         if self.settings.adaptive or self.settings.normalized:
             gradient = 4.0 * weight * error * error
-            rates, per_update, scale = self._rescale(slots, values, gradient, weight, offset, undo)
+            rates, per_update, scale = self._rescale(row, gradient, weight, offset, undo)
             change = values * rates
         else:
             per_update, scale = _in_order(values * values), 1.0
@@ -146,9 +187,6 @@ class GradientDescent:
         change *= step * scale
         np.add.at(self.weights, slots, change)
         _require(_finite(self.weights.take(slots)))
-
-    def _at(self, slots: Slots, offset: int) -> Slots:
-        return (slots + offset) & (len(self.weights) - 1) if offset else slots
 
     def _effective(self, weights: Floats) -> Floats:
         """Return weights moved towards zero by gravity, and contracted."""
@@ -177,34 +215,24 @@ class GradientDescent:
         return 2.0 * error * step
 
     def _rescale(
-        self,
-        slots: Slots,
-        values: Floats,
-        gradient: float,
-        weight: float,
-        offset: int,
-        undo: Undo,
+        self, row: Row, gradient: float, weight: float, offset: int, undo: Undo
     ) -> tuple[Floats, float, float]:
         """Update G and N; return each feature's rate, the sum of rate x², the norm's scale.
 
         The r-th feature of a slot is handled in round r, all slots of a round together: every
         slot sees its features in order, as in Vowpal Wabbit, and ends with its last rate.
         """
-        small = np.abs(values) < SMALLEST
-        if np.count_nonzero(small):
-            values = np.where(small, np.copysign(SMALLEST, values), values)
-        rounds = self._rounds(slots)
-        if rounds is None:
-            rates, per_update, norm = self._round(slots, values, gradient, undo)
+        if row.rounds is None:
+            rates, per_update, norm = self._round(row, gradient, undo)
         else:
-            last = np.empty(int(slots.max()) + 1, np.float32)
+            last = np.empty(int(row.slots.max()) + 1, np.float32)
             per_update = norm = 0.0
-            for at in rounds:
-                part, *sums = self._round(slots[at], values[at], gradient, undo)
-                last[slots[at]] = part
+            for features in row.rounds:
+                part = row.at(features)
+                last[part.slots], *sums = self._round(part, gradient, undo)
                 per_update += sums[0]
                 norm += sums[1]
-            rates = last.take(slots)
+            rates = last.take(row.slots)
         if not self.settings.normalized:
             return rates, per_update, 1.0
         self.norms[offset] += weight * norm
@@ -212,17 +240,14 @@ class GradientDescent:
         scale = self._norm_scale(self.total_weights[offset] / self.norms[offset])
         return rates, per_update * scale, scale
 
-    def _round(
-        self, slots: Slots, x: Floats, gradient: float, undo: Undo
-    ) -> tuple[Floats, float, float]:
+    def _round(self, row: Row, gradient: float, undo: Undo) -> tuple[Floats, float, float]:
         """Update G and N of distinct slots; return rates, the sums of rate x² and of x²/N²."""
-        settings = self.settings
-        squares = x * x
-        rates = self._adapt(slots, squares * gradient, undo) if settings.adaptive else None
+        settings, squares = self.settings, row.squares
+        rates = self._adapt(row.slots, squares * gradient, undo) if settings.adaptive else None
         if not settings.normalized:
             assert rates is not None  # noqa: S101  # one of the two is on
             return rates, _in_order(squares * rates), 0.0
-        scales = self._grow_scales(slots, x, undo)
+        scales = self._grow_scales(row.slots, row.sizes, undo)
         inverse = _ONE / scales
         normed = inverse * inverse
         norm = _in_order(squares * normed)
@@ -257,9 +282,8 @@ class GradientDescent:
             rates = np.power(sums, np.float32(-self.settings.power_t))
         return rates
 
-    def _grow_scales(self, slots: Slots, x: Floats, undo: Undo) -> Floats:
+    def _grow_scales(self, slots: Slots, sizes: Floats, undo: Undo) -> Floats:
         """Raise N to the sizes seen; weights shrink as if N had always been so."""
-        sizes = np.abs(x)
         old = self.scales.take(slots)
         grown = sizes > old
         if not np.count_nonzero(grown):
@@ -283,20 +307,17 @@ class GradientDescent:
             return float(ratio ** (1.0 - self.settings.power_t))
         return math.sqrt(ratio) if self.settings.adaptive else ratio
 
-    def _rounds(self, slots: Slots) -> list[Slots] | None:
-        """Return the features of each round; None if no two features share a slot."""
-        positions = np.arange(len(slots), dtype=np.int32)
-        self._positions[slots] = positions
-        if not np.count_nonzero(self._positions.take(slots) != positions):
-            return None
-        order = np.argsort(slots, kind="stable")
-        ordered = slots[order]
-        starts = np.flatnonzero(np.concatenate(([True], ordered[1:] != ordered[:-1])))
-        lengths = np.diff(np.concatenate((starts, [len(slots)])))
-        turns = np.empty(len(slots), np.intp)
-        turns[order] = np.arange(len(slots)) - np.repeat(starts, lengths)
-        by_turn = np.argsort(turns, kind="stable")
-        return np.split(by_turn, np.cumsum(np.bincount(turns))[:-1])
+
+def _rounds(slots: Slots) -> list[Slots]:
+    """Return the features of each round: the r-th of every slot."""
+    order = np.argsort(slots, kind="stable")
+    ordered = slots[order]
+    starts = np.flatnonzero(np.concatenate(([True], ordered[1:] != ordered[:-1])))
+    lengths = np.diff(np.concatenate((starts, [len(slots)])))
+    turns = np.empty(len(slots), np.intp)
+    turns[order] = np.arange(len(slots)) - np.repeat(starts, lengths)
+    by_turn = np.argsort(turns, kind="stable")
+    return np.split(by_turn, np.cumsum(np.bincount(turns))[:-1])
 
 
 def _in_order(terms: Floats) -> float:

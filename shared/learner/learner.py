@@ -6,7 +6,6 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
-from numpy.typing import NDArray
 
 from shared.learner.arguments import LearningSettings
 from shared.learner.cost_estimates import MultiTaskRegression
@@ -18,7 +17,7 @@ from shared.learner.features import (
     shared_features,
     split_decision,
 )
-from shared.learner.gradient_descent import GradientDescent
+from shared.learner.gradient_descent import GradientDescent, Row, rows
 from shared.learner.hashing import CONSTANT_HASH
 from shared.learner.interactions import Plan, hashes, interactions_of, products
 from shared.learner.policy import Policy
@@ -49,8 +48,8 @@ class Example:
     weight: float = 1.0
 
 
-@dataclass(frozen=True, slots=True, eq=False)
-class _Row:
+@dataclass(slots=True, eq=False)
+class _Offered:
     """Features of one action and its context, not yet combined."""
 
     action: Features
@@ -58,16 +57,13 @@ class _Row:
     plan: Plan
 
 
-@dataclass(frozen=True, slots=True, eq=False)
+@dataclass(slots=True, eq=False)
 class _Read:
     """An example that was read, with those of its actions that are learned."""
 
     example: Example
     n_actions: int
-    rows: list[_Row]
-
-
-_Combined = tuple[NDArray[np.intp], NDArray[np.float32]]
+    rows: list[_Offered]
 
 
 class Learner:
@@ -152,7 +148,7 @@ class Learner:
                 used = used[example.chosen : example.chosen + 1]
             context = shared_features(members)
             rows = [
-                _Row(action, context, self._interactions.plan(action.shape, context.shape))
+                _Offered(action, context, self._interactions.plan(action.shape, context.shape))
                 for action in features_of_actions(used)
             ]
         except FeatureError:
@@ -170,13 +166,13 @@ class Learner:
             else:
                 self.skipped += 1
 
-    def _learn_example(self, read: _Read, rows: Sequence[_Combined]) -> bool:
+    def _learn_example(self, read: _Read, rows: Sequence[Row]) -> bool:
         exploration = self.settings.exploration
         if isinstance(exploration, Cover):
             return self._learn_cover(exploration, read, rows)
         return all(self._learn_rows(read, rows, at) for at in self._offsets())
 
-    def _learn_cover(self, cover: Cover, read: _Read, rows: Sequence[_Combined]) -> bool:
+    def _learn_cover(self, cover: Cover, read: _Read, rows: Sequence[Row]) -> bool:
         """Teach each policy costs that are lower where the policies before it seldom go."""
         settings, example, size = self.settings, read.example, len(rows)
         floor = cover.floor(settings.epsilon, size, self.learned)
@@ -188,16 +184,16 @@ class Learner:
             costs = self._doubly_robust(example, rows, 1, clip_p=0.0, learns=learns)
         shares = [0.0] * size
         norm = floor * size + (1.0 / cover.members - floor)
-        scores = [self.regressor.score(*row) for row in rows]
+        scores = [self.regressor.score(row) for row in rows]
         if not self._learn_rows(read, rows, 0):
             return False
         cover.choose(scores, shares)
         for offset in settings.offsets[1:]:
-            scores = [self.regressor.score(*row, offset) for row in rows]
+            scores = [self.regressor.score(row, offset) for row in rows]
             bonus = cover.psi * floor * norm
             for row, cost, share in zip(rows, costs, shares, strict=True):
                 target = cost - bonus / max(share, floor)
-                if not self.regressor.learn(*row, target, example.weight, offset):
+                if not self.regressor.learn(row, target, example.weight, offset):
                     return False
             before = shares.copy()
             for action in cover.choose(scores, shares):
@@ -216,7 +212,7 @@ class Learner:
             for _ in range(1 if always else self.sampling.draw()):
                 yield step * member
 
-    def _learn_rows(self, read: _Read, rows: Sequence[_Combined], offset: int) -> bool:
+    def _learn_rows(self, read: _Read, rows: Sequence[Row], offset: int) -> bool:
         """Learn an example's actions by the weights at ``offset``; False if one cannot be."""
         example, settings = read.example, self.settings
         probability = max(example.probability, settings.clip_p)
@@ -227,7 +223,7 @@ class Learner:
             estimate = self.estimates[offset]
             weight = estimate.importance(read.n_actions, probability) * example.weight
             row = rows[0 if self._learns_chosen_only else example.chosen]
-            if not self.regressor.learn(*row, example.cost, weight, offset):
+            if not self.regressor.learn(row, example.cost, weight, offset):
                 return False
             estimate.count(read.n_actions)
             return True
@@ -237,14 +233,14 @@ class Learner:
             cost = example.cost / (probability if settings.cost_type == "ips" else 1.0)
             costs = [cost if action == example.chosen else 0.0 for action in range(len(rows))]
         return all(
-            self.regressor.learn(*row, cost, example.weight, offset)
+            self.regressor.learn(row, cost, example.weight, offset)
             for row, cost in zip(rows, costs, strict=True)
         )
 
     def _doubly_robust(
         self,
         example: Example,
-        rows: Sequence[_Combined],
+        rows: Sequence[Row],
         offset: int,
         clip_p: float,
         learns: bool = True,
@@ -256,40 +252,41 @@ class Learner:
         costs = []
         for action, row in enumerate(rows):
             if action != example.chosen:
-                costs.append(self.regressor.predict(*row, offset))
+                costs.append(self.regressor.predict(row, offset))
                 continue
             if learns:
                 self.regressor.see(example.cost)
-            predicted = self.regressor.predict(*row, offset)
+            predicted = self.regressor.predict(row, offset)
             if learns:
                 weight = example.weight / example.probability
-                self.regressor.learn(*row, example.cost, weight, offset)
+                self.regressor.learn(row, example.cost, weight, offset)
             correction = (example.cost - predicted) / max(example.probability, clip_p)
             costs.append(predicted + correction)
         return costs
 
-    def _combined(self, waiting: Sequence[_Row]) -> list[_Combined]:
+    def _combined(self, waiting: Sequence[_Offered]) -> list[Row]:
         """Return slots and values of each row's terms, in Vowpal Wabbit's order."""
         by_plan: dict[int, list[int]] = {}
         for position, row in enumerate(waiting):
             by_plan.setdefault(id(row.plan), []).append(position)
-        found: dict[int, _Combined] = {}
+        found: dict[int, Row] = {}
         for positions in by_plan.values():
-            slots, values = self._combine([waiting[position] for position in positions])
-            found.update(zip(positions, zip(slots, values, strict=True), strict=True))
+            combined = self._combine([waiting[position] for position in positions])
+            found.update(zip(positions, combined, strict=True))
         return [found[position] for position in range(len(waiting))]
 
-    def _combine(self, alike: Sequence[_Row]) -> _Combined:
-        """Return ``rows x terms`` slots and values of rows with the same plan."""
-        hashed = [(row.action.hashes, _CONSTANT, row.context.hashes) for row in alike]
-        valued = [(row.action.values, _ONE, row.context.values) for row in alike]
-        rows = np.concatenate(list(itertools.chain(*hashed))).reshape(len(alike), -1)
-        row_values = np.concatenate(list(itertools.chain(*valued))).reshape(len(alike), -1)
+    def _combine(self, alike: Sequence[_Offered]) -> list[Row]:
+        """Return the rows of the terms of actions and contexts with the same plan."""
+        hashed = [(each.action.hashes, _CONSTANT, each.context.hashes) for each in alike]
+        valued = [(each.action.values, _ONE, each.context.values) for each in alike]
+        columns = np.concatenate(list(itertools.chain(*hashed))).reshape(len(alike), -1)
+        values = np.concatenate(list(itertools.chain(*valued))).reshape(len(alike), -1)
         if self._stride > 1:
-            rows *= self._stride
+            columns *= self._stride
         terms = alike[0].plan.terms
         if not terms:
-            return np.zeros((len(alike), 0), np.intp), np.zeros((len(alike), 0), np.float32)
-        slots = np.concatenate([hashes(block, rows) for block in terms], axis=1) & self._mask
-        values = np.concatenate([products(block, row_values) for block in terms], axis=1)
-        return slots.astype(np.intp), values
+            nothing = np.zeros((len(alike), 0), np.float32)
+            return rows(nothing.astype(np.intp), nothing)
+        slots = np.concatenate([hashes(block, columns) for block in terms], axis=1) & self._mask
+        combined = np.concatenate([products(block, values) for block in terms], axis=1)
+        return rows(slots.astype(np.intp), combined)
