@@ -4,6 +4,7 @@ Every step starts from the stored state and ends with one conditional write of i
 dies, or is overtaken, leaves only blobs that no state names; whoever comes next repeats it.
 """
 
+import asyncio
 import gzip
 import logging
 from collections.abc import Sequence
@@ -154,8 +155,8 @@ class TrainService:
         if end <= state.cursor:
             return state, 0
         space = state.space(self.loop)
+        started = self._clock()
         rows = await self._events.interactions(space, state.cursor, end)
-        self._adapt(len(rows))
         wait = settings.rewards.wait
         repeat_within = REPEAT_WAITS * wait + EARLY_REWARD
         start_at, end_at = _time(state.cursor), _time(end)
@@ -196,6 +197,7 @@ class TrainService:
             counters=counters,
             last_read=LastRead(state.cursor, end, len(rows)),
         )
+        self._adapt(len(rows), self._clock() - started)
         return changed, len(active)
 
     def _step_end(self, state: LoopState, settings: LoopSettings) -> int:
@@ -210,8 +212,10 @@ class TrainService:
             return state.cursor
         return state.cursor + seconds * min(available, max(least, min(self._buckets, most)))
 
-    def _adapt(self, rows: int) -> None:
-        if rows > self._training.events_per_step:
+    def _adapt(self, rows: int, took: timedelta) -> None:
+        """Aim at steps of some thousand events that end well before the lease does."""
+        long = took > timedelta(seconds=self._training.lease_seconds) / 3
+        if rows > self._training.events_per_step or long:
             self._buckets = max(1, self._buckets // 2)
         elif rows < self._training.events_per_step // 2:
             self._buckets = min(2 * self._buckets, 1 << 20)
@@ -277,8 +281,9 @@ class TrainService:
             return state.trained
         learner = await self._load(state, settings)
         self._learner = None  # not the stored one any more until it is stored
-        learner.learn_many(examples)
-        data = dumps(learner)
+        # Not in the event loop: the same process may be answering Rank.
+        await asyncio.to_thread(learner.learn_many, examples)
+        data = await asyncio.to_thread(dumps, learner)
         version = model_version(end, data)
         await self._blobs.put(model_name(self.loop, version), data)
         self._learner = (version, learner)

@@ -3,9 +3,11 @@
 import asyncio
 import gzip
 import random
+import threading
 from contextlib import asynccontextmanager
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
+from unittest.mock import patch
 
 import numpy as np
 import pytest
@@ -13,6 +15,7 @@ import pytest
 from shared.events.joined_log import decode_lines
 from shared.events.rewards import Aggregation, RewardSettings
 from shared.learner.checkpoint import loads
+from shared.learner.learner import Learner
 from shared.services.append import Writing
 from shared.services.loop_state import LoopDefaults, Loops, model_name
 from shared.services.ports import Conflict
@@ -387,10 +390,40 @@ async def test_an_id_repeated_after_long_is_the_same_event_however_training_is_c
         world.now += timedelta(minutes=5)
         trainer = world.trainer(events_per_step=events_per_step)
         trainer._buckets = events_per_step
-        trainer._adapt = lambda rows: None
+        trainer._adapt = lambda rows, took: None
         await trainer.train()
         counters = (await world.state()).counters
         assert (counters.events, counters.duplicates) == (2, 3)
         models.append(await world.model())
 
     assert models[0] == models[1]
+
+
+async def test_steps_that_take_long_get_shorter_whatever_their_number_of_events():
+    trainer = World().trainer(events_per_step=1000)
+    trainer._buckets = 64
+
+    trainer._adapt(10, timedelta(seconds=29))
+    assert trainer._buckets == 32
+    trainer._adapt(10, timedelta(seconds=1))
+    assert trainer._buckets == 64
+
+
+async def test_learning_leaves_the_event_loop_to_others():
+    world = World()
+    for number in range(200):
+        await world.rank.rank(RankRequest(f"event {number}", b"[]", ACTIONS))
+    world.now += timedelta(days=1)
+    trainer = world.trainer()
+    threads = set()
+    learn_many = Learner.learn_many
+
+    def watched(learner, examples):
+        threads.add(threading.current_thread())
+        learn_many(learner, examples)
+
+    with patch.object(Learner, "learn_many", watched):
+        report = await trainer.train()
+
+    assert report.learned == 200
+    assert threading.main_thread() not in threads
