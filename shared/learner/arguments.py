@@ -82,6 +82,7 @@ class LearningSettings:
         ignore_linear: Namespaces whose features count in combinations only.
         ignore: Namespaces left out altogether.
         keep: If any, all other namespaces are left out.
+        duplicate_interactions: Combinations of the same namespaces count each time.
     """
 
     arguments: str
@@ -105,6 +106,7 @@ class LearningSettings:
     ignore_linear: bytes = b""
     ignore: bytes = b""
     keep: bytes = b""
+    duplicate_interactions: bool = False
 
     @property
     def width(self) -> int:
@@ -130,7 +132,8 @@ class LearningSettings:
 _SHORT = {"-q": "--quadratic", "-b": "--bit_precision", "-l": "--learning_rate"}
 _SWITCHES = frozenset(
     {"--cb_explore_adf", "--first_only", "--noconstant", "--sgd", "--adaptive", "--normalized",
-     "--invariant", "--softmax", "--squarecb", "--greedify", "--synthcover"}
+     "--invariant", "--softmax", "--squarecb", "--greedify", "--synthcover",
+     "--leave_duplicate_interactions"}
 )  # fmt: skip
 _NUMBERS = {
     "--bit_precision": (1, MAX_BITS),
@@ -276,6 +279,7 @@ def _settings(
         ignore_linear=ignore_linear,
         ignore=ignore,
         keep=keep,
+        duplicate_interactions="--leave_duplicate_interactions" in given,
     )
 
 

@@ -97,6 +97,7 @@ class Interactions:
         ignore_linear: bytes,
         ignore: bytes = b"",
         keep: bytes = b"",
+        duplicates: bool = False,
     ) -> None:
         """Combine namespaces by ``patterns``.
 
@@ -106,12 +107,14 @@ class Interactions:
             ignore_linear: Namespaces whose features count in combinations only.
             ignore: Namespaces whose features do not count at all.
             keep: If any, features of all other namespaces do not count.
+            duplicates: Whether combinations of the same namespaces count each time.
         """
         self._patterns = patterns
         self._constant = constant
         self._ignore_linear = ignore_linear
         self._ignore = ignore
         self._keep = keep
+        self._duplicates = duplicates
         self._plans: RecentlyUsed[tuple[Shape, Shape], Plan] = RecentlyUsed(PLANS_BUDGET)
 
     def plan(self, action: Shape, shared: Shape) -> Plan:
@@ -141,7 +144,7 @@ class Interactions:
         blocks = [np.concatenate([np.zeros(0, np.intp), *linear]).reshape(1, -1)]
         total = blocks[0].shape[1]
         present = sorted(n for n in groups if ord(" ") <= n <= ord("~"))
-        for namespaces in expand(self._patterns, present):
+        for namespaces in expand(self._patterns, present, self._duplicates):
             if all(namespace in groups for namespace in namespaces):
                 total += _count(namespaces, groups)
                 if total > MAX_TERMS:
@@ -152,10 +155,15 @@ class Interactions:
 
 @lru_cache(maxsize=4)
 def interactions_of(
-    patterns: tuple[bytes, ...], constant: bool, ignore_linear: bytes, ignore: bytes, keep: bytes
+    patterns: tuple[bytes, ...],
+    constant: bool,
+    ignore_linear: bytes,
+    ignore: bytes,
+    keep: bytes,
+    duplicates: bool,
 ) -> Interactions:
     """Return interactions whose plans all models under the same policy share."""
-    return Interactions(patterns, constant, ignore_linear, ignore, keep)
+    return Interactions(patterns, constant, ignore_linear, ignore, keep, duplicates)
 
 
 def hashes(columns: Columns, row: NDArray[np.uint32]) -> NDArray[np.uint32]:
@@ -180,7 +188,9 @@ def products(columns: Columns, row: NDArray[np.float32]) -> NDArray[np.float32]:
     return combined
 
 
-def expand(patterns: Iterable[bytes], present: Sequence[int]) -> list[tuple[int, ...]]:
+def expand(
+    patterns: Iterable[bytes], present: Sequence[int], duplicates: bool = False
+) -> list[tuple[int, ...]]:
     """Return the combinations of namespaces, wildcards filled in, each unordered set once.
 
     The order within and between them is Vowpal Wabbit's: it decides hashes, and which update
@@ -189,11 +199,14 @@ def expand(patterns: Iterable[bytes], present: Sequence[int]) -> list[tuple[int,
     Args:
         patterns: First bytes of names, ``:`` for any.
         present: First bytes of the names that there are, rising.
+        duplicates: Whether to keep every order of namespaces, and what is asked for twice.
 
     Raises:
         FeatureError: There would be more than ``MAX_COMBINATIONS``.
     """
     found: list[tuple[int, ...]] = []
+    if duplicates:
+        return _every_order(patterns, present)
     once = _once_each(map(tuple, patterns))
     if not any(WILDCARD in pattern for pattern in once):
         return once
@@ -209,6 +222,27 @@ def expand(patterns: Iterable[bytes], present: Sequence[int]) -> list[tuple[int,
     return _once_each(found)
 
 
+def _every_order(patterns: Iterable[bytes], present: Sequence[int]) -> list[tuple[int, ...]]:
+    """Return all combinations of namespaces, wildcards filled in with every order of them."""
+    found: list[tuple[int, ...]] = []
+    for pattern in patterns:
+        wilds = pattern.count(WILDCARD)
+        if len(found) + len(present) ** wilds > MAX_COMBINATIONS:
+            raise FeatureError(f"wildcards stand for more than {MAX_COMBINATIONS:,} combinations")
+        for filling in itertools.product(present, repeat=wilds):
+            rest = iter(filling)
+            found.append(
+                _grouped(tuple(next(rest) if byte == WILDCARD else byte for byte in pattern))
+            )
+    return found
+
+
+def _grouped(namespaces: tuple[int, ...]) -> tuple[int, ...]:
+    """Return a combination, sorted if a namespace repeats beside another (parse_args.cc)."""
+    repeats = 1 < len(set(namespaces)) < len(namespaces)
+    return tuple(sorted(namespaces)) if repeats else namespaces
+
+
 def _once_each(combinations: Iterable[tuple[int, ...]]) -> list[tuple[int, ...]]:
     """Return combinations by length and content, each unordered set once.
 
@@ -218,9 +252,7 @@ def _once_each(combinations: Iterable[tuple[int, ...]]) -> list[tuple[int, ...]]
     """
     kept: dict[tuple[int, ...], tuple[int, ...]] = {}
     for namespaces in sorted(combinations, key=lambda each: (len(each), each)):
-        ordered = tuple(sorted(namespaces))
-        repeats = 1 < len(set(namespaces)) < len(namespaces)
-        kept.setdefault(ordered, ordered if repeats else namespaces)
+        kept.setdefault(tuple(sorted(namespaces)), _grouped(namespaces))
     return list(kept.values())
 
 

@@ -98,6 +98,7 @@ class Learner:
         self._interactions = interactions_of(
             settings.interactions, settings.constant, settings.ignore_linear,
             settings.ignore, settings.keep,
+            settings.duplicate_interactions,
         )  # fmt: skip
 
     def learn(self, example: Example) -> None:

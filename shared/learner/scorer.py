@@ -50,6 +50,7 @@ class Scorer:
             settings.ignore_linear,
             settings.ignore,
             settings.keep,
+            settings.duplicate_interactions,
         )
         members = settings.exploration.members
         self._actions_budget = ACTIONS_BUDGET // members

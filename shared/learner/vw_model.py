@@ -155,10 +155,10 @@ class _Reader:
             return tuple(self.numbers(f"<{kind}")[0] for kind in form[1:])
         return struct.unpack(form, self.take(struct.calcsize(form)))
 
-    def text(self, what: str) -> str:
+    def text(self, what: str, most: int = _LONGEST_TEXT) -> str:
         (size,) = struct.unpack("<I", self.take(4))
-        if size > _LONGEST_TEXT:
-            raise ModelFileError(f"{what} in the model file is too long")
+        if size > most:
+            raise ModelFileError(f"this is not a model file, or {what} in it is too long")
         try:
             return self.take(size).rstrip(b"\0").decode()
         except UnicodeDecodeError as exc:
@@ -169,7 +169,7 @@ class _Reader:
 
 
 def _version(file: _Reader) -> tuple[int, int]:
-    text = file.text("the version")
+    text = file.text("the version", most=64)
     found = re.fullmatch(r"(\d{1,3})\.(\d{1,3})\.(\d{1,3})", text, re.ASCII)
     if not found:
         raise ModelFileError("not a model file of Vowpal Wabbit")
@@ -263,7 +263,7 @@ def _read_body(
 
 
 _OF_A_WEIGHT = ("bits", "interactions", "cost_type", "constant", "adaptive", "normalized",
-                "ignore_linear", "ignore", "keep")  # fmt: skip
+                "ignore_linear", "ignore", "keep", "duplicate_interactions")  # fmt: skip
 
 
 def _require_same_weights(found: LearningSettings, wanted: LearningSettings) -> None:
@@ -388,6 +388,8 @@ def _options(learner: Learner) -> str:
         words.append("--noconstant")
     for namespaces in settings.interactions:
         words += ["--interactions", _namespaces(namespaces)]
+    if settings.duplicate_interactions:
+        words.append("--leave_duplicate_interactions")
     for name in ("ignore_linear", "ignore", "keep"):
         if getattr(settings, name):
             words += [f"--{name}", _namespaces(getattr(settings, name))]

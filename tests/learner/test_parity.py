@@ -90,6 +90,18 @@ SETTINGS = {
         500,
     ),
     "doubly robust, cubic": ("--cb_explore_adf --cb_type dr --cubic FUj --power_t 0 -l 0.1", 500),
+    "interactions asked for twice": (
+        "--cb_explore_adf --leave_duplicate_interactions -q jF -q Fj -q jj --power_t 0 -l 0.1",
+        500,
+    ),
+    "every order of two wildcards": (
+        "--cb_explore_adf --leave_duplicate_interactions -q :: -b 22",
+        300,
+    ),
+    "every order of three wildcards": (
+        "--cb_explore_adf --leave_duplicate_interactions --cubic ::: -b 24 --power_t 0 -l 0.1",
+        60,
+    ),
     "ignored namespaces": ("--cb_explore_adf --ignore j --ignore U -q ::", 1_000),
     "kept namespaces": ("--cb_explore_adf --keep F --keep j -q ::", 1_000),
     "l1": (DEFAULT.replace("0.001", "0.1") + " --l1 1e-5", 2_000),
@@ -148,6 +160,7 @@ LEARNS_ITS_OWN_WAY = ("--squarecb", "--bag", "--cover")
 """Explorations whose costs plain cost estimation does not give; their probabilities must do."""
 
 
+NOT_IN_MODEL_FILES = ("--leave_duplicate_interactions",)
 EXPLORING = (
     r"--(first_only|greedify|softmax|squarecb|synthcover)(?=\s|$)"
     r"|--(epsilon|lambda|gamma_\w+|first|bag|cover|psi|synthcover\w+) \S+"
@@ -174,12 +187,13 @@ def learned(request, tmp_path_factory):
     held_out.write_bytes(b"".join(text(event) + b"\n" for event in logged(500, seed=8)))
     model = folder / "oracle.model"
     run(f"{arguments} --dsjson -d {log} -f {model}")
-    run(f"-i {model} --dsjson -t -d {held_out} -p {folder / 'pmf'}")
+    forgotten = " ".join(flag for flag in NOT_IN_MODEL_FILES if flag in arguments)
+    run(f"-i {model} {forgotten} --dsjson -t -d {held_out} -p {folder / 'pmf'}")
     plain = arguments.replace("--cb_explore_adf", "--cb_adf --rank_all")
     plain = re.sub(EXPLORING, "", plain)
     costs_model = folder / "costs.model"
     run(f"{plain} --dsjson -d {log} -f {costs_model}")
-    run(f"-i {costs_model} --dsjson -t -d {held_out} -p {folder / 'costs'}")
+    run(f"-i {costs_model} {forgotten} --dsjson -t -d {held_out} -p {folder / 'costs'}")
     ours = Learner(parse(arguments))
     ours.learn_many(
         Example(text(e["c"]), e["_labelIndex"], e["_label_cost"], e["_label_probability"])
