@@ -110,6 +110,13 @@ def test_a_file_of_ours_predicts_the_same_in_vowpal_wabbit(tmp_path, arguments, 
     assert_same_probabilities(learner, found)
 
 
+def test_a_file_of_ours_says_what_vowpal_wabbits_forget(tmp_path):
+    learner = learned("--cb_explore_adf --softmax --leave_duplicate_interactions -q jF -q Fj")
+
+    assert_same_probabilities(learner, vw_probabilities(tmp_path, dumps(learner)))
+    assert loads(dumps(learner)).settings.duplicate_interactions
+
+
 @every_policy
 @pytest.mark.parametrize("resumable", [True, False], ids=["resumable", "for predictions"])
 def test_learning_goes_on_from_a_file_as_in_vowpal_wabbit(tmp_path, arguments, resumable):
