@@ -2,7 +2,7 @@
 
 import azure.functions as func
 
-from shared.contract.errors import ContractError, ErrorCode
+from shared.contract.errors import ContractError, ErrorCode, sentence
 from shared.contract.model_properties import is_signed, render_model_properties
 from shared.contract.operations import (
     GET_MODEL,
@@ -104,8 +104,7 @@ async def put_model(app: Application, call: Call) -> bytes:
     try:
         await app.models.import_model(model_export.model_of(call.body))
     except ModelFileError as exc:
-        message = model_export.sentence(exc)
-        raise ContractError(ErrorCode.INVALID_MODEL_FORMAT, message, "body") from exc
+        raise ContractError(ErrorCode.INVALID_MODEL_FORMAT, sentence(exc), "body") from exc
     return b""
 
 

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 import azure.functions as func
 
 from shared import wiring
-from shared.contract.errors import ContractError, ErrorCode, render_error
+from shared.contract.errors import ContractError, ErrorCode, render_error, sentence
 from shared.contract.fields import check_size
 from shared.contract.operations import PREFIX, Operation
 from shared.contract.versions import ApiVersion, parse_version
@@ -136,7 +136,7 @@ def _documented(exc: Exception) -> ContractError:
             ErrorCode.PAYLOAD_SIZE_EXCEEDED, "The request is too large to be stored.", "body"
         )
     if isinstance(exc, FeatureError):
-        return ContractError(ErrorCode.INVALID_RANK_REQUEST, f"{exc}.".capitalize(), "actions")
+        return ContractError(ErrorCode.INVALID_RANK_REQUEST, sentence(exc), "actions")
     if isinstance(exc, StorageError):
         logger.error("storage: %s", exc)
         return ContractError(

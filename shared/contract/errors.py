@@ -83,6 +83,12 @@ class ContractError(Exception):
         self.allowed = allowed
 
 
+def sentence(error: Exception) -> str:
+    """Return what an error says, as a sentence."""
+    text = str(error)
+    return f"{text[:1].upper()}{text[1:]}."
+
+
 def render_error(
     error: ContractError, *, code_header: bool = False
 ) -> tuple[int, dict[str, str], bytes]:

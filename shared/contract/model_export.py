@@ -24,7 +24,7 @@ from cryptography.hazmat.primitives.serialization import (
 )
 from cryptography.x509.oid import NameOID
 
-from shared.contract.errors import ContractError, ErrorCode
+from shared.contract.errors import ContractError, ErrorCode, sentence
 
 MODEL, CERTIFICATE, SIGNATURE = "model.vw", "signer.der", "sha512_signature.bin"
 
@@ -137,12 +137,6 @@ def model_of(body: bytes) -> bytes:
         raise ContractError(code, sentence(exc), "body") from exc
     except ModelExportError as exc:
         raise ContractError(ErrorCode.INVALID_MODEL_FORMAT, sentence(exc), "body") from exc
-
-
-def sentence(error: Exception) -> str:
-    """Return what an error says, as a sentence."""
-    text = str(error)
-    return f"{text[:1].upper()}{text[1:]}."
 
 
 def read(data: bytes) -> ModelExport:

@@ -6,7 +6,7 @@ from typing import Any
 
 import msgspec
 
-from shared.contract.errors import ErrorCode
+from shared.contract.errors import ErrorCode, sentence
 from shared.contract.fields import (
     as_float32,
     check_id,
@@ -60,7 +60,7 @@ def parse_policy(body: bytes, current: LoopSettings, now: datetime) -> LoopSetti
         exploration = current.exploration if epsilon is None else as_float32(epsilon)
         explored(arguments, exploration)
     except ArgumentsError as exc:
-        raise _unusable("arguments", f"{str(exc)[:1].upper()}{str(exc)[1:]}.") from exc
+        raise _unusable("arguments", sentence(exc)) from exc
     return replace(current, arguments=arguments, exploration=exploration, last_edit=now)
 
 
