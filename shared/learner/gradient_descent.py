@@ -85,7 +85,7 @@ class GradientDescent:
         norms: Importance-weighted sum of the examples' squared, normalised feature values; one
             for each of the weights that a feature has.
         total_weights: Likewise, sum of importance weights.
-        time: Clock of the learning rate's decay.
+        time: Clock of the learning rate's decay: events so far, however many updates each took.
         lowest: Smallest label seen, or 0; predictions are clipped to the range of labels.
         highest: Largest label seen, or 0.
         gravity: How much smaller the absolute value of every weight is to be taken (``--l1``).
@@ -134,7 +134,7 @@ class GradientDescent:
         return _in_order(self._effective(self.weights.take(row.slots)) * row.values)
 
     def learn(self, row: Row, label: float, weight: float, offset: int = 0) -> bool:
-        """Move the weights towards ``label`` for one example.
+        """Move the weights towards ``label`` for one example; the clock is the caller's to move.
 
         The caller switches NumPy's floating-point warnings off.
 
@@ -161,7 +161,6 @@ class GradientDescent:
             self.norms[offset], self.total_weights[offset], *rest = before
             self.lowest, self.highest, self.gravity, self.contraction = rest
             return False
-        self.time += 1.0
         return True
 
     def _learn(self, row: Row, label: float, weight: float, offset: int, undo: Undo) -> None:

@@ -162,6 +162,7 @@ class Learner:
             rows = list(itertools.islice(combined, len(read.rows)))
             if self._learn_example(read, rows):
                 self.learned += 1
+                self.regressor.time += read.example.weight
                 self.lowest = min(self.lowest, read.example.cost)
                 self.highest = max(self.highest, read.example.cost)
             else:

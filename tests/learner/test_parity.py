@@ -102,6 +102,19 @@ SETTINGS = {
         "--cb_explore_adf --leave_duplicate_interactions --cubic ::: -b 24 --power_t 0 -l 0.1",
         60,
     ),
+    "inverse propensity scores, decaying": (
+        "--cb_explore_adf --cb_type ips --invariant --power_t 0.3 -l 0.02",
+        500,
+    ),
+    "doubly robust, decaying": (
+        "--cb_explore_adf --cb_type dr --normalized --invariant --power_t 0.3 -l 0.02 -q Fj",
+        500,
+    ),
+    "bag, decaying": ("--cb_explore_adf --bag 3 --invariant --power_t 0.3 -l 0.02 -q Fj", 500),
+    "cover, decaying rates": (
+        "--cb_explore_adf --cover 3 --epsilon 0.1 --invariant --power_t 0.3 -l 0.02",
+        300,
+    ),
     "ignored namespaces": ("--cb_explore_adf --ignore j --ignore U -q ::", 1_000),
     "kept namespaces": ("--cb_explore_adf --keep F --keep j -q ::", 1_000),
     "l1": (DEFAULT.replace("0.001", "0.1") + " --l1 1e-5", 2_000),

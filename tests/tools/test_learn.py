@@ -11,6 +11,7 @@ from tests.learner.test_parity import read_predictions, run
 from tools.learn import main
 
 ARGUMENTS = "--cb_explore_adf --softmax --lambda 20 --power_t 0 -l 0.05 -q Fj"
+DECAYING = "--cb_explore_adf --softmax --lambda 20 --invariant --power_t 0.3 -l 0.02 -q Fj"
 
 
 def lines(count, seed):
@@ -44,14 +45,15 @@ def mirror(tmp_path):
     return tmp_path
 
 
-def test_a_log_mirror_gives_vowpal_wabbits_model(mirror, tmp_path, capsys):
+@pytest.mark.parametrize("arguments", [ARGUMENTS, DECAYING, DECAYING + " --cb_type dr"])
+def test_a_log_mirror_gives_vowpal_wabbits_model(mirror, tmp_path, capsys, arguments):
     model = tmp_path / "our.model"
     folder = str(mirror / "20260101000000")
 
-    assert main([folder, "--arguments", ARGUMENTS, "--model", str(model)]) == 0
+    assert main([folder, "--arguments", arguments, "--model", str(model)]) == 0
 
     assert "480 events learned from 2 files" in capsys.readouterr().out
-    run(f"{ARGUMENTS} --dsjson -d {mirror / 'whole.dsjson'} -f {tmp_path / 'vw.model'}")
+    run(f"{arguments} --dsjson -d {mirror / 'whole.dsjson'} -f {tmp_path / 'vw.model'}")
     (tmp_path / "held-out").write_bytes(b"".join(text(e) + b"\n" for e in logged(200, 8)))
     run(f"-i {tmp_path / 'vw.model'} -t --dsjson -d {tmp_path / 'held-out'} -p {tmp_path / 'p'}")
     policy = vw_model.loads(model.read_bytes()).policy()
