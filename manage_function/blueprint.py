@@ -1,5 +1,7 @@
 """HTTP: service configuration, policy, model properties, and what is not there."""
 
+import asyncio
+
 import azure.functions as func
 
 from shared.contract.errors import ContractError, ErrorCode, sentence
@@ -87,13 +89,14 @@ async def get_model(app: Application, call: Call) -> bytes:
     model = await app.models.export_model()
     if not (signed and model):
         return model
-    from shared.contract import model_export  # 0.1 s to import, needed only here
+    from shared.contract import model_export  # its library is not needed at start
 
     secret = await app.models.document(
         "signer.pem",
         lambda: model_export.dump_signer(model_export.new_signer("Open Personalizer", now())),
     )
-    return model_export.write(model, model_export.load_signer(secret))
+    signer = model_export.load_signer(secret)
+    return await asyncio.to_thread(model_export.write, model, signer)
 
 
 @operation(blueprint, PUT_MODEL)
@@ -102,7 +105,8 @@ async def put_model(app: Application, call: Call) -> bytes:
     from shared.contract import model_export
 
     try:
-        await app.models.import_model(model_export.model_of(call.body))
+        model = await asyncio.to_thread(model_export.model_of, call.body)
+        await app.models.import_model(model)
     except ModelFileError as exc:
         raise ContractError(ErrorCode.INVALID_MODEL_FORMAT, sentence(exc), "body") from exc
     return b""

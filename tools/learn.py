@@ -56,13 +56,16 @@ def main(words: Sequence[str] | None = None) -> int:
     if not files:
         print("there is no log at these paths", file=sys.stderr)
         return 2
+    if not options.model.parent.is_dir():
+        print(f"{options.model.parent} is not a folder", file=sys.stderr)
+        return 2
     progress = _Progress(options.on_bad_line == "skip")
     try:
         learner = _learner(options.start, options.arguments)
         before = learner.learned
         learner.learn_many(progress.examples_of(files))
         model = vw_model.dumps(learner)
-    except (ArgumentsError, vw_model.ModelFileError) as exc:
+    except (ArgumentsError, vw_model.ModelFileError, OSError) as exc:
         print(f"{exc}", file=sys.stderr)
         return 2
     except LogError as exc:
@@ -87,14 +90,16 @@ def _options() -> argparse.ArgumentParser:
     parser.add_argument("--model", type=Path, required=True, help="the model file to write")
     parser.add_argument("--start", type=Path, help="a model file to go on from")
     parser.add_argument(
-        "--arguments", default=DEFAULT_ARGUMENTS, help="learning settings (default: %(default)s)"
+        "--arguments", help=f"learning settings (default: those of --start, or {DEFAULT_ARGUMENTS})"
     )
     parser.add_argument("--on-bad-line", choices=("stop", "skip"), default="stop")
     return parser
 
 
-def _learner(start: Path | None, arguments: str) -> Learner:
-    return vw_model.loads(start.read_bytes()) if start else Learner(parse(arguments))
+def _learner(start: Path | None, arguments: str | None) -> Learner:
+    if start is None:
+        return Learner(parse(arguments or DEFAULT_ARGUMENTS))
+    return vw_model.loads(start.read_bytes(), parse(arguments) if arguments else None)
 
 
 def _files(path: Path) -> list[Path]:

@@ -8,7 +8,7 @@ class MultiTaskRegression:
     """``--cb_type mtr``: learn the chosen action's cost only, weighted by the action's rarity.
 
     Source: ``gen_cs_example_mtr`` in Vowpal Wabbit's cb_algs (Bietti, Agarwal and Langford 2018,
-    "A Contextual Bandit Bake-off", section 2).
+    "A Contextual Bandit Bake-off").
 
     Attributes:
         events: Decisions learned.

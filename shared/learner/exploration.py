@@ -181,7 +181,7 @@ class Bag:
 class Cover:
     """The choices of several policies, each of which was taught to differ from those before it.
 
-    Source: ``cb_explore_adf_cover.cc``; Agarwal et al. 2014, "Taming the Monster", algorithm 5.
+    Source: ``cb_explore_adf_cover.cc``; Agarwal et al. 2014, "Taming the Monster".
 
     Attributes:
         members: How many policies (``--cover``).

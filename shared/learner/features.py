@@ -49,17 +49,8 @@ class Features:
     values: NDArray[np.float32]
 
 
-def action_features(text: bytes) -> Features:
-    """Return the features of an action's JSON text; a text seen lately is not read again.
-
-    Raises:
-        FeatureError: VW could not read it either.
-    """
-    return features_of_actions((text,))[0]
-
-
 def features_of_actions(texts: Sequence[bytes]) -> list[Features]:
-    """Return ``action_features`` of many texts, quicker than one by one.
+    """Return the features of actions' JSON texts; texts seen lately are not read again.
 
     Raises:
         FeatureError: VW could not read one of them either.

@@ -102,7 +102,10 @@ class Learner:
         )  # fmt: skip
 
     def learn(self, example: Example) -> None:
-        """Learn one example; one that cannot be used is counted and changes nothing else."""
+        """Learn one example; one that cannot be used is counted and left out.
+
+        Of an example that takes several updates, those before the first that cannot be done stand.
+        """
         self.learn_many((example,))
 
     def learn_many(self, examples: Iterable[Example]) -> None:
@@ -194,7 +197,7 @@ class Learner:
             scores = [self.regressor.score(row, offset) for row in rows]
             bonus = cover.psi * floor * norm
             for row, cost, share in zip(rows, costs, shares, strict=True):
-                target = cost - bonus / max(share, floor)
+                target = cost - (bonus / max(share, floor) if bonus else 0.0)
                 if not self.regressor.learn(row, target, example.weight, offset):
                     return False
             before = shares.copy()
@@ -249,7 +252,7 @@ class Learner:
     ) -> list[float]:
         """Return the doubly robust cost of each action; the chosen one's is learned on the way.
 
-        Source: ``gen_cs_example_dr`` (Dudík, Langford and Li 2011, equation 2).
+        Source: ``gen_cs_example_dr`` (Dudík, Langford and Li 2011).
         """
         costs = []
         for action, row in enumerate(rows):

@@ -262,13 +262,15 @@ def _read_body(
     return learner
 
 
-_OF_A_WEIGHT = ("bits", "interactions", "cost_type", "constant", "adaptive", "normalized",
+_OF_A_WEIGHT = ("bits", "cost_type", "constant", "adaptive", "normalized",
                 "ignore_linear", "ignore", "keep", "duplicate_interactions")  # fmt: skip
 
 
 def _require_same_weights(found: LearningSettings, wanted: LearningSettings) -> None:
     """Refuse settings under which a file's weights would mean something else."""
     different = [name for name in _OF_A_WEIGHT if getattr(found, name) != getattr(wanted, name)]
+    if sorted(found.interactions) != sorted(wanted.interactions):
+        different.append("interactions")
     if type(found.exploration) is not type(wanted.exploration) or found.stride != wanted.stride:
         different.append("exploration")
     if different:

@@ -21,7 +21,7 @@ from shared.contract.service_configuration import (
 from shared.contract.versions import ApiVersion
 from shared.events.interaction import ExcludedAction, Interaction
 from shared.learner.arguments import ArgumentsError, parse
-from shared.learner.features import FeatureError, action_features, shared_features
+from shared.learner.features import FeatureError, features_of_actions, shared_features
 from shared.learner.layout import action_json
 from shared.services.loop_settings import LoopSettings
 
@@ -67,7 +67,7 @@ def test_the_learner_can_read_whatever_rank_accepts(features):
     [action] = request.actions
     again = parse_rank(b'{"actions":[{"id":"a","features":%b}]}' % action.features)
     assert again == request
-    action_features(action_json(action.id, action.features))
+    features_of_actions([action_json(action.id, action.features)])
     shared_features({"FromUrl": action.features})
 
 
@@ -201,4 +201,4 @@ def test_a_policy_keeps_the_loops_name_and_its_own_text():
 
 def test_features_that_vw_cannot_read_are_refused_by_the_learner_too():
     with pytest.raises(FeatureError):
-        action_features(b'{"j":[{"x":["a"]}]}')
+        features_of_actions([b'{"j":[{"x":["a"]}]}'])

@@ -7,13 +7,22 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from shared.learner.features import FeatureError, action_features, shared_features, split_decision
+from shared.learner.features import (
+    FeatureError,
+    features_of_actions,
+    shared_features,
+    split_decision,
+)
 from shared.learner.hashing import CONSTANT_HASH, hash_text
 from shared.learner.interactions import Interactions, expand
 from shared.learner.layout import action_json, decision_json
 from shared.learner.recently_used import RecentlyUsed
 
 vowpalwabbit = pytest.importorskip("vowpalwabbit", reason="the oracle is not installed")
+
+
+def action_features(text):
+    return features_of_actions((text,))[0]
 
 
 @pytest.fixture(scope="module")

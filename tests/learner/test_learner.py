@@ -3,6 +3,7 @@
 import itertools
 import struct
 
+import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -213,6 +214,19 @@ def test_a_damaged_checkpoint_is_refused(whole, data):
         loads(good[:position])
     with pytest.raises(CheckpointError):
         loads(good + good[: position + 1])
+
+
+def test_a_cover_without_a_floor_learns():
+    arguments = "--cb_explore_adf --cover 3 --epsilon 0 -q Fj"
+    learner = Learner(parse(arguments))
+
+    learner.learn_many(
+        Example(text(e["c"]), e["_labelIndex"], e["_label_cost"], e["_label_probability"])
+        for e in logged(30, 7)
+    )
+
+    assert (learner.learned, learner.skipped) == (30, 0)
+    assert np.isfinite(learner.regressor.weights).all()
 
 
 def sealed(header, count=0, body=b""):

@@ -89,12 +89,20 @@ def test_a_bad_line_stops_or_is_skipped_as_asked(mirror, tmp_path, capsys):
 
 @pytest.mark.parametrize(
     "words",
-    [["nowhere"], ["LOG", "--arguments", "--cb_explore_adf --rnd 3"], ["LOG", "--start", "LOG"]],
+    [
+        ["nowhere"],
+        ["LOG", "--arguments", "--cb_explore_adf --rnd 3"],
+        ["LOG", "--start", "LOG"],
+        ["LOG", "--start", "nowhere"],
+        ["LOG", "--model", "nowhere/model"],
+    ],
 )
 def test_what_cannot_be_done_is_said(mirror, tmp_path, capsys, words):
     log = str(mirror / "whole.dsjson")
 
-    assert main([log if w == "LOG" else w for w in words] + ["--model", str(tmp_path / "m")]) == 2
+    given = [log if word == "LOG" else word for word in words]
+
+    assert main(["--model", str(tmp_path / "m"), *given]) == 2
 
     assert len(capsys.readouterr().err.splitlines()) == 1
 
