@@ -1,0 +1,49 @@
+"""Online cover."""
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from shared.learner.exploration.rule import History, Probabilities, Scores, best_of, with_floor
+
+
+@dataclass(frozen=True, slots=True)
+class Cover:
+    """The choices of several policies, each of which was taught to differ from those before it.
+
+    Source: ``cb_explore_adf_cover.cc``; Agarwal et al. 2014, "Taming the Monster".
+
+    Attributes:
+        members: How many policies (``--cover``).
+        psi: What it is worth to a policy to choose what the ones before it do not.
+        first_only: A policy chooses the first of its best actions, instead of all that tie.
+        decays: Without an ``--epsilon``, exploration shrinks with the root of the events.
+    """
+
+    members: int
+    psi: float = 1.0
+    first_only: bool = False
+    decays: bool = False
+
+    def probabilities(
+        self, scores: Sequence[Scores], epsilon: float, history: History
+    ) -> Probabilities:
+        """Return one probability per action."""
+        size = len(scores[0])
+        shares = [0.0] * size
+        for costs in scores:
+            self.choose(costs, shares)
+        return with_floor(shares, size * self.floor(epsilon, size, history.events))
+
+    def choose(self, scores: Scores, shares: list[float]) -> list[int]:
+        """Add a policy's part to the shares of its best actions; return these."""
+        best = list(best_of(scores, self.first_only))
+        for action in best:
+            shares[action] += 1.0 / self.members / len(best)
+        return best
+
+    def floor(self, epsilon: float, n_actions: int, events: int) -> float:
+        """Return the probability that every action keeps."""
+        if self.decays and events:
+            return min(epsilon / n_actions, epsilon / math.sqrt(events * n_actions))
+        return epsilon / n_actions
