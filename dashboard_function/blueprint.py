@@ -1,4 +1,4 @@
-"""HTTP: health."""
+"""HTTP: health, the page and its files."""
 
 import asyncio
 from collections.abc import Mapping
@@ -6,8 +6,10 @@ from collections.abc import Mapping
 import azure.functions as func
 import msgspec
 
+from dashboard_function.static_files import files, serve
 from shared import wiring
-from shared.endpoint import response
+from shared.contract.errors import ContractError, ErrorCode
+from shared.endpoint import refusal, response
 from shared.services.ports import StorageError
 
 blueprint = func.Blueprint()
@@ -46,6 +48,34 @@ async def health(req: func.HttpRequest) -> func.HttpResponse:
         "lateEvents": state.counters.late_events,
     }
     return response(200 if reachable else 503, _body(report))
+
+
+METHODS = ["GET", "HEAD"]
+PAGES = {"": "demo.html", "demo": "demo.html"}
+
+
+@blueprint.function_name("page")
+@blueprint.route("{page?}", methods=METHODS, auth_level=func.AuthLevel.ANONYMOUS)
+async def page(req: func.HttpRequest) -> func.HttpResponse:
+    """Serve a page. It holds no data: that is fetched with the key that its reader gives."""
+    name = req.route_params.get("page", "")
+    if name and req.url.partition("?")[0].endswith("/"):
+        return func.HttpResponse(status_code=308, headers={"Location": f"../{name}"})
+    return _file(PAGES.get(name.lower()), req)
+
+
+@blueprint.function_name("static")
+@blueprint.route("static/{*file}", methods=METHODS, auth_level=func.AuthLevel.ANONYMOUS)
+async def static(req: func.HttpRequest) -> func.HttpResponse:
+    """Serve a file that the pages load."""
+    return _file(req.route_params.get("file"), req)
+
+
+def _file(name: str | None, req: func.HttpRequest) -> func.HttpResponse:
+    file = files().get(name or "")
+    if file is None:
+        return refusal(ContractError(ErrorCode.RESOURCE_NOT_FOUND, "There is no such page."))
+    return serve(file, req)
 
 
 def _body(report: Mapping[str, object]) -> bytes:

@@ -1,11 +1,18 @@
-"""``make demo``: the retired service's own Python client, a loop that learns, and its curve."""
+"""``make demo``: a loop that learns what a coffee shop's visitors like.
+
+It opens the demo page. Without a screen, or with ``TERMINAL=1``, the retired service's own Python
+client plays the visitors, and the learning curve is drawn in the terminal.
+"""
 
 import argparse
 import os
 import random
+import sys
+import threading
 import time
 import urllib.request
 import warnings
+import webbrowser
 from pathlib import Path
 
 import msgspec
@@ -16,18 +23,9 @@ from matplotlib import pyplot
 from msrest.authentication import CognitiveServicesCredentials
 from tqdm import tqdm
 
-from demo.audience import BEST, DRINKS, RANDOM, visitor
+from demo.audience import BEST, DRINKS, RANDOM, SHOP, visitor
 from devserver.app import LocalApp
 
-POLICY = "--cb_explore_adf --epsilon 0.1 --cb_type mtr -l 0.5 --power_t 0 -q ::"
-CONFIGURATION = {
-    "rewardWaitTime": "PT1S",
-    "defaultReward": 0.0,
-    "rewardAggregation": "earliest",
-    "explorationPercentage": 0.1,
-    "modelExportFrequency": "PT1S",
-    "logRetentionDays": 90,
-}
 IMPATIENT = {
     "TRAIN_SCHEDULE": "* * * * * *",
     "BUCKET_SECONDS": "1",
@@ -43,22 +41,48 @@ ARTIFACTS = Path("artifacts")
 def main() -> None:
     """Run the demonstration on an app of its own, or on one that already runs."""
     parser = argparse.ArgumentParser(prog="python -m demo", description=__doc__)
-    parser.add_argument("--visitors", type=int, default=5000)
+    parser.add_argument("--terminal", action="store_true", help="play here, open no page")
+    parser.add_argument("--visitors", type=int, default=5000, help="who play in the terminal")
     parser.add_argument("--endpoint", help="an app that already runs; its loop is reconfigured")
     parser.add_argument("--key", default=os.environ.get("PERSONALIZER_KEY_1", ""))
     arguments = parser.parse_args()
-    warnings.simplefilter("ignore")  # a client of 2020 on today's Python
     if arguments.endpoint:
-        rewards = simulate(arguments.endpoint, arguments.key, arguments.visitors)
-    else:
-        with LocalApp({**os.environ, **IMPATIENT}) as app:
-            rewards = simulate(app.url, app.key, arguments.visitors)
-    show(rewards)
+        play(arguments.endpoint, arguments.key, arguments.visitors)
+        return
+    with LocalApp({**os.environ, **IMPATIENT}) as app:
+        print(f"page: {app.url}demo key: {app.key}", flush=True)
+        if arguments.terminal or not opened(f"{app.url}demo"):
+            play(app.url, app.key, arguments.visitors)
+        else:
+            configure(app.url, app.key)
+            wait_for_interrupt()
+
+
+def opened(url: str) -> bool:
+    """Open a page in a browser, if there is one and a screen to show it on."""
+    if sys.platform == "linux" and not {"DISPLAY", "WAYLAND_DISPLAY"} & os.environ.keys():
+        return False
+    return webbrowser.open(url)
+
+
+def wait_for_interrupt() -> None:
+    """Return when Ctrl-C is pressed."""
+    print("type the key into the page; Ctrl-C ends the app")
+    try:
+        threading.Event().wait()
+    except KeyboardInterrupt:
+        print()
+
+
+def play(endpoint: str, key: str, visitors: int) -> None:
+    """Let visitors come, then show how well they were served."""
+    warnings.simplefilter("ignore")  # a client of 2020 on today's Python
+    configure(endpoint, key)
+    show(simulate(endpoint, key, visitors))
 
 
 def simulate(endpoint: str, key: str, visitors: int) -> list[float]:
     """Let visitors come, half of them before tastes change; return their rewards."""
-    configure(endpoint, key)
     rng = random.Random(11)
     actions = [RankableAction(id=name, features=[about]) for name, about in DRINKS.items()]
     rewards: list[float] = []
@@ -80,8 +104,7 @@ def simulate(endpoint: str, key: str, visitors: int) -> list[float]:
 
 def configure(endpoint: str, key: str) -> None:
     """Set wait time and policy, which the old client cannot do."""
-    policy = {"name": "demo", "arguments": POLICY}
-    for name, body in (("service", CONFIGURATION), ("policy", policy)):
+    for name, body in (("service", SHOP["settings"]), ("policy", SHOP["policy"])):
         request = urllib.request.Request(  # noqa: S310 (the endpoint is the user's own)
             f"{endpoint.rstrip('/')}/personalizer/v1.0/configurations/{name}",
             msgspec.json.encode(body),

@@ -1,19 +1,19 @@
-"""Visitors of a coffee shop: what they like depends on who they are and when, and changes."""
+"""Visitors of a coffee shop: what they like depends on who they are and when, and changes.
 
+The shop and its guests' taste are those of the demo page, in the file that the page reads.
+"""
+
+import json
 import random
 from dataclasses import dataclass
+from typing import Any
 
-DRINKS = {
-    "espresso": {"hot": True, "sweet": False, "strong": 3},
-    "cappuccino": {"hot": True, "sweet": True, "strong": 2},
-    "iced latte": {"hot": False, "sweet": True, "strong": 1},
-    "lemonade": {"hot": False, "sweet": True, "strong": 0},
-}
-_FAVOURITES = (
-    {"morning": "espresso", "noon": "cappuccino", "evening": "lemonade"},
-    {"morning": "cappuccino", "noon": "iced latte", "evening": "espresso"},  # after the change
-)
-LIKED, OTHERWISE = 0.9, 0.1
+from dashboard_function.static_files import FOLDER
+
+SHOP: dict[str, Any] = json.loads((FOLDER / "demo.json").read_text())
+DRINKS: dict[str, dict[str, object]] = SHOP["drinks"]
+LIKED: float = SHOP["liked"]
+OTHERWISE: float = SHOP["otherwise"]
 """Chance of a sale for a visitor's favourite and for any other drink."""
 
 BEST = LIKED
@@ -41,6 +41,7 @@ class Visitor:
 
 def visitor(rng: random.Random, *, changed: bool) -> Visitor:
     """Return the next visitor; tastes are others once ``changed``."""
-    time = rng.choice(["morning", "noon", "evening"])
-    favourite = _FAVOURITES[changed][time]
-    return Visitor(time, rng.choice(["sun", "rain"]), rng.random() < 0.3, favourite)
+    favourites = SHOP["favourites"][changed]
+    time = rng.choice(list(favourites))
+    weather = rng.choice(SHOP["weathers"])
+    return Visitor(time, weather, rng.random() < SHOP["members"], favourites[time])

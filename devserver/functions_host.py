@@ -1,7 +1,8 @@
 """The HTTP half of a Functions host: serves a function app's routes as an ASGI application.
 
 It follows what can be observed of the real host: routes match on the encoded path, literal
-segments come before parameters and those before catch-alls, ``%2F`` stays encoded in parameters,
+segments come before parameters and those before catch-alls, a last parameter may be optional
+(``{name?}``), ``%2F`` stays encoded in parameters,
 an exception is an empty 500, and nothing that matches is an empty 404.
 """
 
@@ -57,9 +58,9 @@ class Route:
                 parameters[segment[2:-1]] = "/".join(path[index:])
                 return parameters
             if index >= len(path) or not path[index]:
-                return None
+                return parameters if segment.endswith("?}") else None
             if segment.startswith("{"):
-                parameters[segment[1:-1]] = _decode(path[index])
+                parameters[segment.strip("{?}")] = _decode(path[index])
             elif unquote(path[index]).lower() != segment.lower():
                 return None
         return parameters if len(path) == len(self.segments) else None

@@ -22,6 +22,10 @@ def say_literal(req: func.HttpRequest) -> func.HttpResponse:
     return func.HttpResponse(f"literal {req.params.get('q')}")
 
 
+async def say_page(req: func.HttpRequest) -> func.HttpResponse:
+    return func.HttpResponse(f"page {req.route_params.get('page')}")
+
+
 async def fail(req: func.HttpRequest) -> func.HttpResponse:
     raise ValueError("secret")
 
@@ -33,6 +37,7 @@ async def say_rest(req: func.HttpRequest) -> func.HttpResponse:
 serve("rest", "api/{*path}", ["GET"], say_rest)
 serve("by_id", "api/{id}", ["GET"], say_id)
 serve("literal", "api/literal", ["GET"], say_literal)
+serve("optional", "pages/{page?}", ["GET"], say_page)
 serve("fail", "fail", ["POST"], fail)
 HOST = FunctionsHost(routes_of(app, ""))
 
@@ -63,6 +68,9 @@ async def ask(method, path, body=b""):
         ("GET", "/api/7", (200, "id 7 http://h/api/7")),
         ("GET", "/api/a%2Fb%20c", (200, "id a%2Fb c http://h/api/a%2Fb%20c")),
         ("GET", "/api/a/b", (404, "rest a/b")),
+        ("GET", "/pages/", (200, "page None")),
+        ("GET", "/pages/one", (200, "page one")),
+        ("GET", "/pages/one/two", (404, "")),
         ("POST", "/api/7", (405, "")),
         ("GET", "/nowhere", (404, "")),
         ("POST", "/fail", (500, "")),

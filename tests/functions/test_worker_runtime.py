@@ -35,6 +35,7 @@ def results(azurite):
 
 def test_all_functions_are_found(results):
     expected = {"train", "train_now", "health", "nothing_here", "nothing_here_2019"}
+    expected |= {"page", "static"}
     expected |= {o.name for o in OPERATIONS} | {f"{o.name}_versionless" for o in OPERATIONS}
 
     assert set(results["functions"]) == expected
@@ -45,6 +46,11 @@ def test_rank_reward_and_the_timer_execute(results):
     assert results["rank"]["body"]["rewardActionId"] == "a"
     assert results["reward"]["status"] in (204, "204")
     assert results["train"] == {"ok": True, "error": None}
+
+
+def test_the_pages_come_with_their_media_type(results):
+    assert results["page"] == {"status": "200", "type": "text/html; charset=utf-8"}
+    assert results["static"] == {"status": "200", "type": "text/javascript; charset=utf-8"}
 
 
 def test_no_function_json_switches_the_programming_model():

@@ -81,12 +81,35 @@ async def main():
         text = fields["body"].value
         return {"status": fields["status_code"].value, "body": json.loads(text) if text else None}
 
+    async def get(name, **params):
+        string = lambda text: Datum(text, "string")  # noqa: E731
+        call = {
+            "method": string("GET"),
+            "url": string("http://localhost/"),
+            "headers": {},
+            "body": Datum(b"", "bytes"),
+            "params": {k: string(v) for k, v in params.items()},
+            "query": {},
+        }
+        _, answer, _, error, _ = await invocation_request_native(
+            str(uuid.uuid4()), found[name].function_id, [("req", Datum(call, "http"))], {}
+        )
+        if answer is None:
+            return {"error": str(error)}
+        fields = answer.value
+        return {
+            "status": str(fields["status_code"].value),
+            "type": fields["headers"]["content-type"].value,
+        }
+
     rank = {"actions": [{"id": "a", "features": [{"x": 1}]}], "eventId": "worker/1"}
     results = {
         "functions": sorted(found),
         "rank": await http("Rank", rank),
         "reward": await http("Events_Reward", {"value": 1}, eventId="worker%2F1"),
     }
+    results["page"] = await get("page")
+    results["static"] = await get("static", file="api.js")
     timer = Datum(json.dumps({"IsPastDue": False, "Schedule": {}, "ScheduleStatus": None}), "json")
     ok, _, _, error, _ = await invocation_request_native(
         str(uuid.uuid4()), found["train"].function_id, [("timer", timer)], {}
