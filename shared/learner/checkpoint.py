@@ -45,6 +45,8 @@ class _Header(msgspec.Struct, forbid_unknown_fields=True):
     lowest_cost: Annotated[float, msgspec.Meta(le=0)] = 0.0
     highest_cost: _Positive = 0.0
     sampling: Annotated[str, msgspec.Meta(pattern="^[0-9a-f]{1,16}$")] = "0"
+    choices: _Count | None = None
+    knows_slots: bool = False
 
 
 def dumps(learner: Learner) -> bytes:
@@ -71,6 +73,8 @@ def dumps(learner: Learner) -> bytes:
             learner.lowest,
             learner.highest,
             f"{learner.sampling.state:x}",
+            learner.choices,
+            learner.knows_slots,
         )
     )
     parts = [
@@ -128,6 +132,8 @@ def _loads(body: bytes) -> Learner:
             raise CheckpointError("the model holds numbers that learning cannot give")
         array[slots] = found
     learner.learned, learner.skipped = header.learned, header.skipped
+    learner.choices = header.learned if header.choices is None else header.choices
+    learner.knows_slots = header.knows_slots
     if {len(header.norms), len(header.total_weights)} != {learner.settings.width} or {
         len(header.events),
         len(header.actions),

@@ -23,6 +23,12 @@ FNV = np.uint32(16777619)
 
 WILDCARD = ord(":")
 CONSTANT_NAMESPACE = 128
+DEFAULT_NAMESPACE = ord(" ")
+SLOT_NAMESPACE = 139
+"""The features that a slot has in no namespace of its own (``ccb_slot_namespace``)."""
+
+SLOT_INDEX_NAMESPACE = 140
+"""Which slot of its decision it is; no wildcard stands for it (``ccb_id_namespace``)."""
 
 MAX_TERMS = 50_000
 """Features that one action may have after combination; more are refused, not computed."""
@@ -131,20 +137,20 @@ class Interactions:
             self._plans.put((action, shared), plan, 3000 + (16 * order + 32) * plan.size)
         return plan
 
-    def _counts(self, namespace: int) -> bool:
-        return namespace not in self._ignore and (not self._keep or namespace in self._keep)
-
     def _compile(self, action: Shape, shared: Shape) -> Plan:
         groups = {
             namespace: columns
             for namespace, columns in _columns(action, shared, self._constant).items()
-            if namespace == CONSTANT_NAMESPACE or self._counts(namespace)
+            if counts(namespace, self._ignore, self._keep)
         }
         linear = [groups[n] for n in groups if n not in self._ignore_linear]
         blocks = [np.concatenate([np.zeros(0, np.intp), *linear]).reshape(1, -1)]
         total = blocks[0].shape[1]
-        present = sorted(n for n in groups if ord(" ") <= n <= ord("~"))
-        for namespaces in expand(self._patterns, present, self._duplicates):
+        present = sorted(n for n in groups if ord(" ") <= n <= ord("~") or n == SLOT_NAMESPACE)
+        patterns = self._patterns
+        if SLOT_INDEX_NAMESPACE in groups:
+            patterns = with_slot_index(patterns)
+        for namespaces in expand(patterns, present, self._duplicates):
             if all(namespace in groups for namespace in namespaces):
                 total += _count(namespaces, groups)
                 if total > MAX_TERMS:
@@ -164,6 +170,28 @@ def interactions_of(
 ) -> Interactions:
     """Return interactions whose plans all models under the same policy share."""
     return Interactions(patterns, constant, ignore_linear, ignore, keep, duplicates)
+
+
+def counts(namespace: int, ignore: bytes, keep: bytes) -> bool:
+    """Return whether features of a namespace count, given those to ignore and to keep.
+
+    The constant and a slot's index always do; what a slot has in no namespace of its own counts
+    as it would elsewhere.
+    """
+    if namespace in (CONSTANT_NAMESPACE, SLOT_INDEX_NAMESPACE):
+        return True
+    if namespace == SLOT_NAMESPACE:
+        namespace = DEFAULT_NAMESPACE
+    return namespace not in ignore and (not keep or namespace in keep)
+
+
+def with_slot_index(patterns: tuple[bytes, ...]) -> tuple[bytes, ...]:
+    """Return patterns for one slot of several: each also with the slot's index, and it with any.
+
+    Source: ``insert_ccb_interactions`` in ``conditional_contextual_bandit.cc``.
+    """
+    index = bytes((SLOT_INDEX_NAMESPACE,))
+    return (*patterns, *(pattern + index for pattern in patterns), b":" + index)
 
 
 def hashes(columns: Columns, row: NDArray[np.uint32]) -> NDArray[np.uint32]:

@@ -5,6 +5,7 @@ import math
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
+import msgspec
 import numpy as np
 
 from shared.learner.arguments import LearningSettings
@@ -22,6 +23,7 @@ from shared.learner.hashing import CONSTANT_HASH
 from shared.learner.interactions import Plan, hashes, interactions_of, products
 from shared.learner.policy import Policy
 from shared.learner.sampling import Sampling
+from shared.learner.slot_features import NO_SLOT, are_numbered, contexts, read_slots, split_slots
 
 _CONSTANT = np.array([CONSTANT_HASH], np.uint32)
 _ONE = np.ones(1, np.float32)
@@ -48,6 +50,36 @@ class Example:
     weight: float = 1.0
 
 
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """What is known of one slot of a logged decision.
+
+    Attributes:
+        chosen: Position of the chosen action in the decision's ``_multi``.
+        cost: Negative reward.
+        probability: Chance of the chosen action under the policy that acted.
+    """
+
+    chosen: int
+    cost: float
+    probability: float
+
+
+@dataclass(frozen=True, slots=True)
+class SlotsExample:
+    """A logged decision over slots and how it turned out.
+
+    Attributes:
+        context: The decision's JSON text, made by ``layout.slots_json``.
+        outcomes: One for each slot; None where nothing is known, then nothing is learned either.
+        weight: How many such decisions it stands for.
+    """
+
+    context: bytes
+    outcomes: tuple[Outcome | None, ...]
+    weight: float = 1.0
+
+
 @dataclass(slots=True, eq=False)
 class _Offered:
     """Features of one action and its context, not yet combined."""
@@ -59,7 +91,7 @@ class _Offered:
 
 @dataclass(slots=True, eq=False)
 class _Read:
-    """An example that was read, with those of its actions that are learned."""
+    """A choice of an example that was read, with those of its actions that are learned."""
 
     example: Example
     n_actions: int
@@ -77,6 +109,9 @@ class Learner:
         highest: Highest cost seen, or 0.
         sampling: What a bag's members see of each example.
         learned: Examples learned.
+        choices: Choices learned: one of an example, or one for each of its slots.
+        knows_slots: Whether slots are told apart: from the first example on that has several, or
+            one with features.
         skipped: Examples left out because a number in them was not finite or could not be read.
     """
 
@@ -90,6 +125,8 @@ class Learner:
         self.highest = 0.0
         self.sampling = Sampling()
         self.learned = 0
+        self.choices = 0
+        self.knows_slots = False
         self.skipped = 0
         covers = isinstance(settings.exploration, Cover)
         self._learns_chosen_only = settings.cost_type == "mtr" and not covers
@@ -101,14 +138,14 @@ class Learner:
             settings.duplicate_interactions,
         )  # fmt: skip
 
-    def learn(self, example: Example) -> None:
+    def learn(self, example: Example | SlotsExample) -> None:
         """Learn one example; one that cannot be used is counted and left out.
 
         Of an example that takes several updates, those before the first that cannot be done stand.
         """
         self.learn_many((example,))
 
-    def learn_many(self, examples: Iterable[Example]) -> None:
+    def learn_many(self, examples: Iterable[Example | SlotsExample]) -> None:
         """Learn examples one after the other; only their features are combined many at once."""
         rest = iter(examples)
         with np.errstate(all="ignore"):
@@ -117,11 +154,12 @@ class Learner:
 
     def policy(self) -> Policy:
         """Return what has been learned so far; later learning does not change it."""
-        history = History(self.learned, self.lowest, self.highest)
-        return Policy(self.settings, self.regressor.effective_weights(), history)
+        history = History(self.choices, self.lowest, self.highest)
+        weights = self.regressor.effective_weights()
+        return Policy(self.settings, weights, history, self.knows_slots)
 
-    def _learn_batch(self, batch: Iterable[Example]) -> None:
-        waiting: list[_Read] = []
+    def _learn_batch(self, batch: Iterable[Example | SlotsExample]) -> None:
+        waiting: list[list[_Read]] = []
         terms = 0
         for example in batch:
             read = self._read(example)
@@ -129,58 +167,107 @@ class Learner:
                 self.skipped += 1
                 continue
             waiting.append(read)
-            terms += sum(row.plan.size for row in read.rows)
+            terms += sum(row.plan.size for choice in read for row in choice.rows)
             if terms > _TERMS_AT_ONCE:
                 self._learn_read(waiting)
                 waiting, terms = [], 0
         self._learn_read(waiting)
 
-    def _read(self, example: Example) -> _Read | None:
-        """Return an example's features; None if it cannot be learned."""
-        if not (
-            math.isfinite(example.cost)
-            and 0.0 < example.probability < math.inf
-            and 0.0 < example.weight < math.inf
-        ):
-            return None
+    def _read(self, example: Example | SlotsExample) -> list[_Read] | None:
+        """Return an example's choices with their features; None if it cannot be learned."""
         try:
+            if isinstance(example, SlotsExample):
+                return self._read_slots(example)
             members, actions = split_decision(example.context)
-            if not 0 <= example.chosen < len(actions):
-                return None
-            used = [bytes(action) for action in actions]
-            if self._learns_chosen_only:
-                used = used[example.chosen : example.chosen + 1]
             context = shared_features(members)
-            rows = [
-                _Offered(action, context, self._interactions.plan(action.shape, context.shape))
-                for action in features_of_actions(used)
-            ]
+            if self.knows_slots:
+                (context,) = contexts(context, [NO_SLOT], numbered=True)
+            return [self._read_choice(example, context, actions)]
         except FeatureError:
             return None
-        return _Read(example, len(actions), rows)
 
-    def _learn_read(self, waiting: Sequence[_Read]) -> None:
-        combined = iter(self._combined([row for read in waiting for row in read.rows]))
+    def _read_slots(self, example: SlotsExample) -> list[_Read]:
+        """Return the choices that are known.
+
+        Raises:
+            FeatureError: The example cannot be learned.
+        """
+        members, actions, texts = split_slots(example.context)
+        slots = read_slots(texts, len(actions))
+        if not (self.settings.slots and len(slots) == len(example.outcomes)):
+            raise FeatureError("the example does not fit the settings or its outcomes")
+        numbered = self.knows_slots or are_numbered(slots, self.settings)
+        taken: set[int] = set()
+        found = []
+        context_of = contexts(shared_features(members), slots, numbered)
+        for slot, context, outcome in zip(slots, context_of, example.outcomes, strict=True):
+            if outcome is None:
+                continue
+            offered = slot.offered(len(actions), taken)
+            if outcome.chosen not in offered:
+                raise FeatureError("a slot's action was not offered to it")
+            taken.add(outcome.chosen)
+            choice = Example(
+                example.context, offered.index(outcome.chosen),
+                outcome.cost, outcome.probability, example.weight,
+            )  # fmt: skip
+            found.append(self._read_choice(choice, context, [actions[a] for a in offered]))
+        if not found:
+            raise FeatureError("nothing is known of any slot")
+        self.knows_slots = numbered
+        return found
+
+    def _read_choice(
+        self, choice: Example, context: Features, actions: Sequence[msgspec.Raw]
+    ) -> _Read:
+        """Return a choice's features.
+
+        Raises:
+            FeatureError: It cannot be learned.
+        """
+        if not (
+            math.isfinite(choice.cost)
+            and 0.0 < choice.probability < math.inf
+            and 0.0 < choice.weight < math.inf
+            and 0 <= choice.chosen < len(actions)
+        ):
+            raise FeatureError("a number of the example cannot be used")
+        used = [bytes(action) for action in actions]
+        if self._learns_chosen_only:
+            used = used[choice.chosen : choice.chosen + 1]
+        rows = [
+            _Offered(action, context, self._interactions.plan(action.shape, context.shape))
+            for action in features_of_actions(used)
+        ]
+        return _Read(choice, len(actions), rows)
+
+    def _learn_read(self, waiting: Sequence[Sequence[_Read]]) -> None:
+        choices = itertools.chain.from_iterable(waiting)
+        combined = iter(self._combined([row for choice in choices for row in choice.rows]))
         for read in waiting:
-            rows = list(itertools.islice(combined, len(read.rows)))
-            if self._learn_example(read, rows):
+            rows = [list(itertools.islice(combined, len(choice.rows))) for choice in read]
+            if all(map(self._learn_choice, read, rows)):
                 self.learned += 1
-                self.regressor.time += read.example.weight
-                self.lowest = min(self.lowest, read.example.cost)
-                self.highest = max(self.highest, read.example.cost)
+                self.regressor.time += read[0].example.weight
             else:
                 self.skipped += 1
 
-    def _learn_example(self, read: _Read, rows: Sequence[Row]) -> bool:
+    def _learn_choice(self, read: _Read, rows: Sequence[Row]) -> bool:
         exploration = self.settings.exploration
         if isinstance(exploration, Cover):
-            return self._learn_cover(exploration, read, rows)
-        return all(self._learn_rows(read, rows, at) for at in self._offsets())
+            learned = self._learn_cover(exploration, read, rows)
+        else:
+            learned = all(self._learn_rows(read, rows, at) for at in self._offsets())
+        if learned:
+            self.choices += 1
+            self.lowest = min(self.lowest, read.example.cost)
+            self.highest = max(self.highest, read.example.cost)
+        return learned
 
     def _learn_cover(self, cover: Cover, read: _Read, rows: Sequence[Row]) -> bool:
         """Teach each policy costs that are lower where the policies before it seldom go."""
         settings, example, size = self.settings, read.example, len(rows)
-        floor = cover.floor(settings.epsilon, size, self.learned)
+        floor = cover.floor(settings.epsilon, size, self.choices)
         if settings.cost_type == "ips":
             costs = [0.0] * size
             costs[example.chosen] = example.cost / example.probability

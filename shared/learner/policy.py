@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from shared.learner.arguments import LearningSettings
 from shared.learner.exploration import History, best_first
-from shared.learner.features import FeatureError, split_decision
+from shared.learner.features import FeatureError, Features, shared_features, split_decision
 from shared.learner.scorer import Scorer
 
 Floats = NDArray[np.float32]
@@ -37,15 +37,46 @@ def uniform(n_actions: int) -> Decision:
     return Decision(tuple(range(n_actions)), (1.0 / n_actions,) * n_actions)
 
 
+def choose(order: Sequence[int], probabilities: Sequence[float], number: float) -> int:
+    """Return the index in ``order`` of the action that ``number`` in [0, 1) falls on."""
+    total = 0.0
+    last = 0
+    for index, action in enumerate(order):
+        if probabilities[action] > 0.0:
+            last = index
+            total += probabilities[action]
+            if number < total:
+                return index
+    return last  # the probabilities sum to 1 only up to rounding
+
+
+def drawn_first(order: Sequence[int], drawn: int) -> tuple[int, ...]:
+    """Return the order with the drawn action and the first one swapped.
+
+    As the retired service's client library does (``swap_chosen`` in rlclientlib).
+    """
+    ranking = list(order)
+    ranking[0], ranking[drawn] = ranking[drawn], ranking[0]
+    return tuple(ranking)
+
+
 class Policy:
     """Predicts costs and turns them into probabilities; never changes, safe for threads."""
 
     def __init__(
-        self, settings: LearningSettings, weights: Floats, history: History | None = None
+        self,
+        settings: LearningSettings,
+        weights: Floats,
+        history: History | None = None,
+        knows_slots: bool = False,
     ) -> None:
-        """Keep a read-only view of ``weights`` (``2 ** bits`` of ``float32``)."""
+        """Keep a read-only view of ``weights`` (``2 ** bits`` of ``float32``).
+
+        ``knows_slots`` says whether these tell the slots of a decision apart.
+        """
         self.settings = settings
         self.history = history or History()
+        self.knows_slots = knows_slots
         weights = weights.view()
         weights.setflags(write=False)
         self._scorers = [Scorer(settings, weights, offset) for offset in settings.offsets]
@@ -62,9 +93,17 @@ class Policy:
         Raises:
             FeatureError: The features cannot be read, or combine to too many.
         """
+        return self.decide_within(shared_features(shared, zeros=True), actions)
+
+    def decide_within(self, context: Features, actions: Sequence[bytes]) -> Decision:
+        """Return the decision over at least one action, given what all of them have in common.
+
+        Raises:
+            FeatureError: As ``decide``.
+        """
         settings = self.settings
         scores: list[list[float]] = [
-            scorer.scores(shared, actions).tolist() for scorer in self._scorers
+            scorer.scores(context, actions).tolist() for scorer in self._scorers
         ]
         probabilities = settings.exploration.probabilities(scores, settings.epsilon, self.history)
         if len(scores) == 1:

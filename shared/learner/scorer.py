@@ -7,16 +7,15 @@ in a table, so a decision takes as many calls of NumPy for fifty actions as for 
 """
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from threading import Lock
 
-import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
 from shared.learner.arguments import LearningSettings
-from shared.learner.features import Features, Shape, read_actions, shared_features
+from shared.learner.features import Features, Shape, read_actions
 from shared.learner.hashing import CONSTANT_HASH
 from shared.learner.interactions import FNV, Pairs, Terms, hashes, interactions_of, products
 from shared.learner.recently_used import RecentlyUsed
@@ -58,17 +57,16 @@ class Scorer:
         self._adding = Lock()
         self._forget()
 
-    def scores(self, shared: Mapping[str, bytes | msgspec.Raw], actions: Sequence[bytes]) -> Floats:
+    def scores(self, context: Features, actions: Sequence[bytes]) -> Floats:
         """Return the predicted cost of each action; one that is not a number counts as 0.
 
         Args:
-            shared: JSON text of the context by namespace.
+            context: The features that all actions have in common, zeros among them.
             actions: JSON texts of at least one action.
 
         Raises:
             FeatureError: The features cannot be read, or combine to too many.
         """
-        context = shared_features(shared, zeros=True)
         with np.errstate(all="ignore"):
             row = self._row(context)
             common = self._common(row)

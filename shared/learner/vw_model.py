@@ -6,6 +6,7 @@ layer's own state follows, the topmost first, and at last the weights, to the en
 
 =============  ====================================================================
 Header         version, id, ``m``, lowest and highest label, bits, lda, n-grams, skips, options
+Slots          1 if slots are told apart, else 0, in a file for decisions over slots
 Exploration    events (squarecb), events left (first), lowest and highest cost (synthcover)
 Costs          events and actions learned
 Regressor      1 and the state of learning, or 0 in a file for predictions only
@@ -43,8 +44,9 @@ _REGULARISED = (9, 0)
 """From this version on the state of learning ends with those of ``--l1`` and ``--l2``."""
 
 _LONGEST_TEXT = 16384
-_INTERNAL = {"--cb_adf": 0, "--csoaa_rank": 0, "--rank_all": 0, "--no_predict": 0,
-             "--csoaa_ldf": 1, "--hash_seed": 1, "--random_seed": 1, "--link": 1}  # fmt: skip
+_INTERNAL = {"--cb_adf": 0, "--cb_sample": 0, "--csoaa_rank": 0, "--rank_all": 0,
+             "--no_predict": 0, "--csoaa_ldf": 1, "--hash_seed": 1, "--random_seed": 1,
+             "--link": 1}  # fmt: skip
 """Options that Vowpal Wabbit adds by itself, with the number of their values."""
 
 _STATE = struct.Struct("<fdddd fff ddd QQ dd Q")
@@ -126,6 +128,7 @@ def dumps(learner: Learner, *, resumable: bool = True) -> bytes:
             *_text(VERSION),
             *header,
             struct.pack("<II", 4, checksum),
+            struct.pack("<?", learner.knows_slots) if settings.slots else b"",
             _exploration_state(learner),
             struct.pack("<QQ", learner.estimates[0].events, learner.estimates[0].actions),
             state,
@@ -211,8 +214,8 @@ def _arguments(options: str, bits: int) -> tuple[str, int]:
 
 
 _USUAL = {
-    ("--cb_adf", ""), ("--csoaa_rank", ""), ("--rank_all", ""), ("--no_predict", ""),
-    ("--csoaa_ldf", "multiline"), ("--csoaa_ldf", "m"), ("--hash_seed", "0"),
+    ("--cb_adf", ""), ("--cb_sample", ""), ("--csoaa_rank", ""), ("--rank_all", ""),
+    ("--no_predict", ""), ("--csoaa_ldf", "multiline"), ("--csoaa_ldf", "m"), ("--hash_seed", "0"),
     ("--link", "identity"),
 }  # fmt: skip
 
@@ -236,6 +239,7 @@ def _read_body(
         settings = parse(arguments)
     except ArgumentsError as exc:
         raise ModelFileError(f"the model's arguments cannot be used: {exc}") from exc
+    knows_slots = settings.slots and file.take(1) != b"\0"
     explored = file.numbers(_exploration_form(settings))
     events, actions = file.numbers("<QQ")
     resumable = file.take(1) != b"\0"
@@ -254,15 +258,18 @@ def _read_body(
     if max(events, actions) >= 1 << 53:
         raise ModelFileError("the counts in the model file are not counts")
     learner.estimates[0].events, learner.estimates[0].actions = int(events), int(actions)
-    learner.learned = int(events)
+    learner.choices = int(events)
     if resumable:
         _read_state(learner, state)
     _read_exploration(learner, explored)
+    learner.learned = learner.learned or learner.choices
+    learner.choices = learner.choices or learner.learned
+    learner.knows_slots = knows_slots
     _read_weights(learner, file.rest(), resumable)
     return learner
 
 
-_OF_A_WEIGHT = ("bits", "cost_type", "constant", "adaptive", "normalized",
+_OF_A_WEIGHT = ("bits", "cost_type", "constant", "adaptive", "normalized", "slots",
                 "ignore_linear", "ignore", "keep", "duplicate_interactions")  # fmt: skip
 
 
@@ -346,21 +353,23 @@ def _exploration_form(settings: LearningSettings) -> str:
 def _read_exploration(learner: Learner, found: tuple[Any, ...]) -> None:
     match learner.settings.exploration:
         case SquareCB() | Cover():
-            learner.learned = int(found[0])
+            learner.choices = int(found[0])
         case ExploreFirst(events=events) if found[0]:
-            learner.learned = max(0, events - int(found[0]))
+            learner.choices = max(0, events - int(found[0]))
+        case ExploreFirst(events=events):
+            learner.choices = max(events, learner.choices)
         case SyntheticCover():
             learner.lowest, learner.highest = _range(min(found[0], 0.0), max(found[1], 0.0))
-    if learner.learned >= 1 << 53:
+    if learner.choices >= 1 << 53:
         raise ModelFileError("the counts in the model file are not counts")
 
 
 def _exploration_state(learner: Learner) -> bytes:
     match learner.settings.exploration:
         case SquareCB() | Cover():
-            return struct.pack("<Q", learner.learned)
+            return struct.pack("<Q", learner.choices)
         case ExploreFirst(events=events):
-            return struct.pack("<Q", max(0, events - learner.learned))
+            return struct.pack("<Q", max(0, events - learner.choices))
         case SyntheticCover():
             return struct.pack("<ff", learner.lowest, learner.highest)
     return b""
@@ -375,6 +384,8 @@ def _options(learner: Learner) -> str:
     """Return what Vowpal Wabbit needs to know to use the model."""
     settings = learner.settings
     words = ["--cb_adf", "--cb_explore_adf", "--cb_type", settings.cost_type]
+    if settings.slots:
+        words += ["--cb_sample", "--ccb_explore_adf"]
     words += ["--csoaa_ldf", "multiline", "--csoaa_rank", *_exploration_options(learner)]
     plain = parse("--cb_explore_adf")
     if not (isinstance(settings.exploration, Cover) and settings.exploration.decays):

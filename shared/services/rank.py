@@ -1,12 +1,11 @@
 """Rank: decide which action to take, and store the decision before it is answered."""
 
-from collections.abc import Sequence
 from datetime import datetime
 
 from shared.events.event_ids import draw, new_event_id
 from shared.events.interaction import ExcludedAction, Interaction
 from shared.learner.layout import action_json, decision_json
-from shared.learner.policy import uniform
+from shared.learner.policy import choose, drawn_first, uniform
 from shared.services.append import Writing, append
 from shared.services.ports import Clock, EventStore
 from shared.services.rank_request import RankRequest
@@ -74,26 +73,3 @@ def decide(request: RankRequest, served: ServedLoop, now: datetime) -> Interacti
             if action.id in request.excluded
         ),
     )
-
-
-def choose(order: Sequence[int], probabilities: Sequence[float], number: float) -> int:
-    """Return the index in ``order`` of the action that ``number`` in [0, 1) falls on."""
-    total = 0.0
-    last = 0
-    for index, action in enumerate(order):
-        if probabilities[action] > 0.0:
-            last = index
-            total += probabilities[action]
-            if number < total:
-                return index
-    return last  # the probabilities sum to 1 only up to rounding
-
-
-def drawn_first(order: Sequence[int], drawn: int) -> tuple[int, ...]:
-    """Return the order with the drawn action and the first one swapped.
-
-    As the retired service's client library does (``swap_chosen`` in rlclientlib).
-    """
-    ranking = list(order)
-    ranking[0], ranking[drawn] = ranking[drawn], ranking[0]
-    return tuple(ranking)

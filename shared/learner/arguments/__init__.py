@@ -54,8 +54,16 @@ def parse(arguments: str) -> LearningSettings:
             namespaces[name] += namespaces_of(name, value)
         elif given.setdefault(name, value) != value:
             raise InvalidArgument(name, f"{name} is given twice with different values")
-    if "--cb_explore_adf" not in given:
-        raise InvalidArgument("--cb_explore_adf", "the arguments must contain --cb_explore_adf")
+    if not {"--cb_explore_adf", "--ccb_explore_adf"} & given.keys():
+        raise InvalidArgument(
+            "--cb_explore_adf",
+            "the arguments must contain --cb_explore_adf, or --ccb_explore_adf for slots",
+        )
+    if {"--ccb_explore_adf", "--leave_duplicate_interactions"} <= given.keys():
+        raise UnsupportedArgument(
+            "--leave_duplicate_interactions",
+            "--leave_duplicate_interactions is not supported with --ccb_explore_adf",
+        )
     if given.get("--cb_type", "mtr") not in _COST_TYPES:
         raise UnsupportedArgument(
             "--cb_type",
@@ -132,4 +140,5 @@ def _settings(
         ignore=ignore,
         keep=keep,
         duplicate_interactions="--leave_duplicate_interactions" in given,
+        slots="--ccb_explore_adf" in given,
     )

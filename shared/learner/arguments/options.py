@@ -22,8 +22,8 @@ MAX_MEMBERS = 32
 
 _SHORT = {"-q": "--quadratic", "-b": "--bit_precision", "-l": "--learning_rate"}
 _SWITCHES = frozenset(
-    {"--cb_explore_adf", "--first_only", "--noconstant", "--sgd", "--adaptive", "--normalized",
-     "--invariant", "--softmax", "--squarecb", "--greedify", "--synthcover",
+    {"--cb_explore_adf", "--ccb_explore_adf", "--first_only", "--noconstant", "--sgd", "--adaptive",
+     "--normalized", "--invariant", "--softmax", "--squarecb", "--greedify", "--synthcover",
      "--leave_duplicate_interactions"}
 )  # fmt: skip
 NUMBERS = {

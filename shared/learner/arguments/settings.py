@@ -33,6 +33,7 @@ class LearningSettings:
         ignore: Namespaces left out altogether.
         keep: If any, all other namespaces are left out.
         duplicate_interactions: Combinations of the same namespaces count each time.
+        slots: Decisions may be over several slots (``--ccb_explore_adf``).
     """
 
     arguments: str
@@ -57,6 +58,7 @@ class LearningSettings:
     ignore: bytes = b""
     keep: bytes = b""
     duplicate_interactions: bool = False
+    slots: bool = False
 
     @property
     def width(self) -> int:

@@ -1,0 +1,158 @@
+"""The same log over slots, learned by Vowpal Wabbit 9.11.9 and by us, gives the same numbers."""
+
+import math
+
+import numpy as np
+import pytest
+
+from shared.learner import vw_model
+from shared.learner.arguments import parse
+from shared.learner.exploration import History
+from shared.learner.learner import Learner
+from shared.learner.policy import Policy
+from shared.learner.slot_features import split_slots
+from shared.learner.slots import decide_slots
+from tests.learner.logs import text
+from tests.learner.slot_logs import slot_decisions, slot_logged, slots_example
+
+vowpalwabbit = pytest.importorskip("vowpalwabbit", reason="the oracle is not installed")
+
+from tests.learner.test_parity import TOLERANCE, run  # noqa: E402  # needs the oracle
+
+SETTINGS = {
+    "the retired service's default": (
+        "--ccb_explore_adf --epsilon 0.2 --power_t 0 -l 0.001 --cb_type mtr -q ::",
+        2_000,
+    ),
+    "VW's default, slots and actions together": ("--ccb_explore_adf --epsilon 0.1 -q sj", 2_000),
+    "every wildcard": ("--ccb_explore_adf --softmax --lambda 5 -q :: --cubic FsU", 200),
+    "many collisions": ("--ccb_explore_adf --softmax --lambda 5 -q :: -b 10", 200),
+    "three wildcards": (
+        "--ccb_explore_adf --keep F --keep s --keep j --interactions ::: -b 20",
+        100,
+    ),
+    "softmax": ("--ccb_explore_adf --softmax --lambda 10 -q sj -q Fs", 500),
+    "softmax, inverse propensity scores": (
+        "--ccb_explore_adf --softmax --lambda 5 --cb_type ips -q sj",
+        200,
+    ),
+    "softmax, doubly robust": ("--ccb_explore_adf --softmax --lambda 5 --cb_type dr -q sj", 200),
+    "softmax, direct method": ("--ccb_explore_adf --softmax --lambda 5 --cb_type dm -q sj", 200),
+    "softmax with a floor, clipped": (
+        "--ccb_explore_adf --softmax --lambda 30 --epsilon 0.2 --clip_p 0.3 -q :s",
+        200,
+    ),
+    "squarecb": ("--ccb_explore_adf --squarecb --epsilon 0.1 -q sj", 500),
+    "first of ties only": ("--ccb_explore_adf --first_only --epsilon 0.3 -q Fj", 200),
+    "first": ("--ccb_explore_adf --first 300 --epsilon 0.1 -q sj", 200),
+    "first, still exploring": ("--ccb_explore_adf --first 5000 -q sj", 100),
+    "bag": ("--ccb_explore_adf --bag 4 --epsilon 0.1 --power_t 0 -l 0.1 -q sj", 200),
+    "bag, doubly robust": (
+        "--ccb_explore_adf --bag 3 --greedify --cb_type dr --power_t 0 -l 0.1 -q Fs",
+        200,
+    ),
+    "cover": ("--ccb_explore_adf --cover 3 --epsilon 0.1 -q sj", 200),
+    "cover, decaying, doubly robust": ("--ccb_explore_adf --cover 2 --cb_type dr -q sj", 200),
+    "synthetic cover": ("--ccb_explore_adf --synthcover --epsilon 0.1 -q sj", 200),
+    "decaying rates": (
+        "--ccb_explore_adf --softmax --lambda 5 --invariant --power_t 0.3 -l 0.02 -q sj",
+        200,
+    ),
+    "plain gradient descent": ("--ccb_explore_adf --softmax --lambda 5 --sgd -l 0.05 -q Fs", 200),
+    "no constant": ("--ccb_explore_adf --softmax --lambda 5 --noconstant -q s:", 200),
+    "kept namespaces": ("--ccb_explore_adf --softmax --keep s --keep j -q ::", 200),
+    "ignored namespaces": ("--ccb_explore_adf --softmax --ignore s --ignore U -q ::", 200),
+    "features in combinations only": ("--ccb_explore_adf --softmax --ignore_linear s -q sj", 200),
+    "l1 and l2": ("--ccb_explore_adf --softmax --l1 1e-6 --l2 1e-6 -q sj", 200),
+}
+
+
+@pytest.fixture(scope="module", params=SETTINGS)
+def learned(request, tmp_path_factory):
+    """Our learner, Vowpal Wabbit's model, and its decisions about 200 events that are new to it."""
+    arguments, count = SETTINGS[request.param]
+    folder = tmp_path_factory.mktemp("parity")
+    events = list(slot_logged(count, seed=7))
+    log, held_out = folder / "log.dsjson", folder / "held_out.dsjson"
+    log.write_bytes(b"".join(text(event) + b"\n" for event in events))
+    held_out.write_bytes(b"".join(text(event) + b"\n" for event in slot_logged(200, seed=8)))
+    run(f"{arguments} --dsjson -d {log} -f {folder / 'model'}")
+    run(f"-i {folder / 'model'} --dsjson -t -d {held_out} -p {folder / 'decisions'}")
+    ours = Learner(parse(arguments))
+    ours.learn_many(map(slots_example, events))
+    theirs = vw_model.loads((folder / "model").read_bytes())
+    return ours, theirs, read_decisions(folder / "decisions")
+
+
+def read_decisions(path):
+    """Return, for each event, a map of action to probability per slot, the drawn action first."""
+    return [
+        [
+            {int(a): float(p) for a, p in (pair.split(":") for pair in line.split(","))}
+            for line in event.split("\n")
+        ]
+        for event in path.read_text().strip().split("\n\n")
+    ]
+
+
+class Follower(Policy):
+    """A policy that remembers how it saw the latest slot."""
+
+    def decide_within(self, context, actions):
+        self.latest = super().decide_within(context, actions)
+        self.actions = list(actions)
+        return self.latest
+
+    def number(self, action):
+        """Return a number that draws an action, given its text."""
+        before = 0.0
+        for position in self.latest.order:
+            probability = self.latest.probabilities[position]
+            if self.actions[position] == action:
+                return before + probability / 2
+            before += probability
+        raise AssertionError("the oracle drew what we do not offer")
+
+
+def follow(follower, decision, expected):
+    """Return our decision over slots, with the actions drawn that the oracle drew."""
+    shared, actions, slots = split_slots(text(decision))
+    actions = [bytes(action) for action in actions]
+
+    def draw(slot):
+        return follower.number(actions[next(iter(expected[slot]))])
+
+    return decide_slots(follower, shared, actions, slots, draw)
+
+
+def test_weights_are_vowpal_wabbits(learned):
+    ours, theirs, _ = learned
+
+    assert ours.skipped == 0
+    found, expected = ours.regressor.weights, theirs.regressor.weights
+    assert np.max(np.abs(found - expected) / np.maximum(1.0, np.abs(expected))) <= TOLERANCE
+    assert np.abs(expected).max() > 1e-3, "the log must teach something"
+
+
+def test_probabilities_of_every_slot_are_vowpal_wabbits(learned):
+    ours, _, decisions = learned
+    history = History(ours.choices, ours.lowest, ours.highest)
+    follower = Follower(
+        ours.settings, ours.regressor.effective_weights(), history, ours.knows_slots
+    )
+
+    different = slots = 0
+    for decision, expected in zip(slot_decisions(200, seed=8), decisions, strict=True):
+        found = follow(follower, decision, expected)
+
+        for slot, probabilities in zip(found, expected, strict=True):
+            assert dict(zip(slot.ranking, slot.probabilities, strict=True)).keys() == (
+                probabilities.keys()
+            )
+            slots += 1
+            different += not all(
+                math.isclose(p, probabilities[action], abs_tol=TOLERANCE)
+                for action, p in zip(slot.ranking, slot.probabilities, strict=True)
+            )
+    assert slots > 400
+    assert different <= 3, "more than costs at the edge of a tie, which may round to either side"
