@@ -7,7 +7,7 @@ NODE = $$($(PY) -c 'from devserver.azurite import find_node; print(find_node())'
 PY := $(VENV)/bin/python
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
-.PHONY: run test demo bench quality check setup clean
+.PHONY: run test demo bench quality package check setup clean
 
 run: $(VENV)/.run $(VENDOR)
 	@PORT=$(PORT) $(PY) -m devserver
@@ -32,10 +32,13 @@ quality: $(VENV)/.test node_modules/.ready
 	@$(PY) -m pip install --quiet -r requirements-quality.txt
 	@OPENBLAS_NUM_THREADS=1 $(PY) -m benchmarks.quality
 
+package: $(VENV)/.test $(VENDOR)
+	@$(PY) -m tools.package
+
 setup: $(VENV)/.test $(VENDOR)
 
 clean:
-	rm -rf $(VENV) node_modules .data artifacts dashboard_function/static/vendor
+	rm -rf $(VENV) node_modules .data artifacts dist dashboard_function/static/vendor
 
 $(VENV)/bin/python:
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "Python 3.11 or newer is needed; set PYTHON=")'

@@ -37,6 +37,9 @@ APP_SETTINGS = (
 )
 
 MIN_KEY = 16
+UNRESOLVED = "@Microsoft.KeyVault("
+"""Begins what the platform leaves in a setting whose secret it could not read: known to
+everybody, so never a key."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,7 +68,7 @@ class Settings:
         defaults = {setting.name: setting.default or "" for setting in APP_SETTINGS}
         given = {name: environ.get(name) or default for name, default in defaults.items()}
         keys = tuple(given[name] for name in ("PERSONALIZER_KEY_1", "PERSONALIZER_KEY_2"))
-        keys = tuple(key for key in keys if key)
+        keys = tuple(key for key in keys if key and not key.startswith(UNRESOLVED))
         if not keys:
             raise SettingsError("set PERSONALIZER_KEY_1: the app never serves without a key")
         if any(len(key) < MIN_KEY or not key.isascii() for key in keys):

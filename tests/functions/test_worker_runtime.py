@@ -1,7 +1,5 @@
 """Microsoft's own worker runtime finds and executes the app."""
 
-import importlib.util
-import json
 import os
 import subprocess
 import sys
@@ -10,27 +8,14 @@ from pathlib import Path
 import pytest
 
 from shared.contract.operations import OPERATIONS
-from tests.conftest import FAST
+from tests.support.worker import answers_of
 
 ROOT = Path(__file__).resolve().parent.parent.parent
-HOST = ROOT / "tests" / "support" / "worker_host.py"
 
 
 @pytest.fixture(scope="module")
 def results(azurite):
-    if importlib.util.find_spec("azure_functions_runtime") is None:
-        pytest.skip("azure-functions-runtime is not installed; `make test` installs it")
-    ran = subprocess.run(
-        [sys.executable, str(HOST)],
-        env={**os.environ, **FAST, "DATA_STORAGE": azurite},
-        capture_output=True,
-        text=True,
-        timeout=90,
-        check=False,
-    )
-    lines = [line for line in ran.stdout.splitlines() if line.startswith("RESULT ")]
-    assert lines, ran.stderr[-2000:]
-    return json.loads(lines[-1].removeprefix("RESULT "))
+    return answers_of(ROOT, azurite)
 
 
 def test_all_functions_are_found(results):

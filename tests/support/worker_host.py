@@ -1,4 +1,4 @@
-"""A minimal Functions host over Microsoft's own worker runtime; run as a process by the tests.
+"""A minimal Functions host over Microsoft's own worker runtime: ``worker_host.py FOLDER``.
 
 It speaks to the runtime in-process, as the 3.13+ worker does: index the app, then invoke
 functions. Prints one JSON document.
@@ -12,7 +12,7 @@ import uuid
 from pathlib import Path
 from types import SimpleNamespace
 
-ROOT = Path(__file__).resolve().parent.parent.parent
+ROOT = Path(sys.argv[1])
 MESSAGES = (
     "WorkerInitResponse WorkerMetadata FunctionMetadataResponse FunctionLoadResponse "
     "InvocationResponse RpcFunctionMetadata RpcException RpcHttp RpcHttpCookie TypedData "
@@ -105,6 +105,7 @@ async def main():
     rank = {"actions": [{"id": "a", "features": [{"x": 1}]}], "eventId": "worker/1"}
     results = {
         "functions": sorted(found),
+        "folder": str(Path(sys.modules["function_app"].__file__).parent),
         "rank": await http("Rank", rank),
         "reward": await http("Events_Reward", {"value": 1}, eventId="worker%2F1"),
     }
