@@ -12,7 +12,7 @@ from pathlib import Path
 from shared.events.decision_log import LogError, read
 from shared.learner import vw_model
 from shared.learner.arguments import ArgumentsError, parse
-from shared.learner.learner import Example, Learner
+from shared.learner.learner import Example, Learner, SlotsExample
 from shared.learner.log_examples import examples
 from shared.services.loop_settings import DEFAULT_ARGUMENTS
 
@@ -29,7 +29,7 @@ class _Progress:
         self.file = Path()
         self.bad_lines = 0
         self.total_cost = 0.0
-        self.examples = 0
+        self.choices = 0
 
     def bad_line(self, error: LogError) -> None:
         if not self.skip_bad_lines:
@@ -40,12 +40,13 @@ class _Progress:
         if self.bad_lines == _SHOWN + 1:
             print("further bad lines are counted only", file=sys.stderr)
 
-    def examples_of(self, files: Sequence[Path]) -> Iterator[Example]:
+    def examples_of(self, files: Sequence[Path], slots: bool) -> Iterator[Example | SlotsExample]:
         for self.file in files:
             with self.file.open("rb") as stream:
-                for example in examples(read(stream, self.bad_line), self.bad_line):
-                    self.examples += 1
-                    self.total_cost += example.cost
+                lines = read(stream, self.bad_line)
+                for example in examples(lines, self.bad_line, slots=slots):
+                    self.choices += len(example.costs)
+                    self.total_cost += sum(example.costs)
                     yield example
 
 
@@ -63,7 +64,7 @@ def main(words: Sequence[str] | None = None) -> int:
     try:
         learner = _learner(options.start, options.arguments)
         before = learner.learned
-        learner.learn_many(progress.examples_of(files))
+        learner.learn_many(progress.examples_of(files, learner.settings.slots))
         model = vw_model.dumps(learner)
     except (ArgumentsError, vw_model.ModelFileError, OSError) as exc:
         print(f"{exc}", file=sys.stderr)
@@ -72,7 +73,7 @@ def main(words: Sequence[str] | None = None) -> int:
         print(f"{progress.file}: {exc}; --on-bad-line skip goes on", file=sys.stderr)
         return 1
     options.model.write_bytes(model)
-    mean = -progress.total_cost / progress.examples if progress.examples else 0.0
+    mean = -progress.total_cost / progress.choices if progress.choices else 0.0
     print(
         f"{learner.learned - before:,} events learned from {len(files):,} files, "
         f"{learner.skipped:,} could not be used, {progress.bad_lines:,} bad lines; "

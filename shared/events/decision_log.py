@@ -52,14 +52,29 @@ _NO_LABEL = Label()
 class LoggedOutcome(msgspec.Struct, omit_defaults=True, kw_only=True):
     """One slot of a decision: its actions, the chosen one first, and how that turned out."""
 
-    label_cost: float = msgspec.field(name="_label_cost", default=0.0)
+    label_cost: float | UnsetType = msgspec.field(name="_label_cost", default=UNSET)
     id: str | UnsetType = msgspec.field(name="_id", default=UNSET)
-    actions: list[int] | int = msgspec.field(name="_a")
-    probabilities: list[float] | float = msgspec.field(name="_p")
+    actions: list[int] | int | UnsetType = msgspec.field(name="_a", default=UNSET)
+    probabilities: list[float] | float | UnsetType = msgspec.field(name="_p", default=UNSET)
     observations: msgspec.Raw | UnsetType = msgspec.field(name="_o", default=UNSET)
     original_label_cost: float | UnsetType = msgspec.field(
         name="_original_label_cost", default=UNSET
     )
+
+    @property
+    def cost(self) -> float | None:
+        """The chosen action's cost (negative reward), if it is known."""
+        return _first(self.label_cost)
+
+    @property
+    def probability(self) -> float | None:
+        """The chance that the chosen action had, if it is known."""
+        return _leading(self.probabilities)
+
+    @property
+    def chosen(self) -> int | None:
+        """The chosen action's position, from 0, if it is known."""
+        return _leading(self.actions)
 
 
 class DecisionLine(msgspec.Struct, omit_defaults=True, kw_only=True):
@@ -199,3 +214,8 @@ def _lines(stream: BufferedReader) -> Iterator[tuple[int, bytes | None]]:
 
 def _first(*values: _Value | UnsetType | None) -> _Value | None:
     return next((value for value in values if value is not UNSET and value is not None), None)
+
+
+def _leading(values: list[_Value] | _Value | UnsetType) -> _Value | None:
+    """Return the first of a list, or the value that stands in its place, if there is one."""
+    return _first(*values) if isinstance(values, list) else _first(values)

@@ -49,6 +49,11 @@ class Example:
     probability: float
     weight: float = 1.0
 
+    @property
+    def costs(self) -> tuple[float, ...]:
+        """Its cost, as the costs of a decision over slots."""
+        return (self.cost,)
+
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
@@ -56,12 +61,12 @@ class Outcome:
 
     Attributes:
         chosen: Position of the chosen action in the decision's ``_multi``.
-        cost: Negative reward.
+        cost: Negative reward; None if it is not to be learned.
         probability: Chance of the chosen action under the policy that acted.
     """
 
     chosen: int
-    cost: float
+    cost: float | None
     probability: float
 
 
@@ -71,13 +76,19 @@ class SlotsExample:
 
     Attributes:
         context: The decision's JSON text, made by ``layout.slots_json``.
-        outcomes: One for each slot; None where nothing is known, then nothing is learned either.
+        outcomes: One for each slot, from the first; None, or none any more, where nothing is known.
         weight: How many such decisions it stands for.
     """
 
     context: bytes
     outcomes: tuple[Outcome | None, ...]
     weight: float = 1.0
+
+    @property
+    def costs(self) -> tuple[float, ...]:
+        """Those that are to be learned."""
+        known = (outcome.cost for outcome in self.outcomes if outcome)
+        return tuple(cost for cost in known if cost is not None)
 
 
 @dataclass(slots=True, eq=False)
@@ -194,19 +205,21 @@ class Learner:
         """
         members, actions, texts = split_slots(example.context)
         slots = read_slots(texts, len(actions))
-        if not (self.settings.slots and len(slots) == len(example.outcomes)):
+        if not self.settings.slots or len(example.outcomes) > len(slots):
             raise FeatureError("the example does not fit the settings or its outcomes")
         numbered = self.knows_slots or are_numbered(slots, self.settings)
         taken: set[int] = set()
         found = []
         context_of = contexts(shared_features(members), slots, numbered)
-        for slot, context, outcome in zip(slots, context_of, example.outcomes, strict=True):
+        for slot, context, outcome in zip(slots, context_of, example.outcomes, strict=False):
             if outcome is None:
                 continue
             offered = slot.offered(len(actions), taken)
             if outcome.chosen not in offered:
                 raise FeatureError("a slot's action was not offered to it")
             taken.add(outcome.chosen)
+            if outcome.cost is None:
+                continue
             choice = Example(
                 example.context, offered.index(outcome.chosen),
                 outcome.cost, outcome.probability, example.weight,

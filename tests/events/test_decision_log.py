@@ -11,6 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from shared.events.decision_log import MAX_LINE, LogError, encode, read
+from shared.learner.learner import Outcome
 from shared.learner.log_examples import examples
 
 DATA = Path(__file__).parent / "data"
@@ -55,13 +56,48 @@ def test_a_genuine_log_says_what_was_chosen():
     assert sum(example.cost for example in found) == -4.0
 
 
-def test_decisions_over_slots_are_read_but_not_learned():
+def test_a_genuine_log_over_slots_says_what_was_chosen_for_each():
     lines = lines_of((DATA / "ccb.dsjson").read_bytes())
 
-    assert all(line.has_slots for _, line in lines)
+    found = list(examples(lines, slots=True))
+
     assert [outcome.id for outcome in lines[0][1].outcomes] == ["MainArticle", "SideBar"]
-    with pytest.raises(LogError, match=r"line 1: .*slots"):
+    assert len(found) == 8  # two were never activated
+    assert found[1].outcomes == (Outcome(1, 0.0, 0.25), Outcome(3, -0.4, 0.33333334))
+    assert [len(example.costs) for example in found] == [2, 2, 2, 2, 2, 1, 1, 1]
+
+
+def test_decisions_over_slots_are_not_learned_by_a_policy_without():
+    lines = lines_of((DATA / "ccb.dsjson").read_bytes())
+
+    with pytest.raises(LogError, match=r"line 1: .*--ccb_explore_adf"):
         list(examples(lines))
+
+
+def over_slots(*outcomes):
+    context = {"_multi": [{"a": {"x": 1}}, {"a": {"y": 1}}], "_slots": [{}, {}]}
+    return json.dumps({"c": context, "_outcomes": outcomes}).encode()
+
+
+def test_what_is_known_of_some_slots_only_is_learned():
+    known = {"_label_cost": -1, "_a": [1, 0], "_p": [0.75, 0.25]}
+
+    (found,) = examples(
+        lines_of(over_slots(known, {"_id": "x", "_o": []}) + b"\n" + over_slots()), slots=True
+    )
+    (uncosted,) = examples(lines_of(over_slots({"_a": 0, "_p": 0.5}, known)), slots=True)
+
+    assert found.outcomes == (Outcome(1, -1.0, 0.75), None)
+    assert uncosted.outcomes == (Outcome(0, None, 0.5), Outcome(1, -1.0, 0.75))
+    assert uncosted.costs == (-1.0,)
+
+
+@pytest.mark.parametrize("probability", [0.0, -0.5, 1.5])
+def test_a_slot_with_a_probability_that_cannot_be_is_a_bad_line(probability):
+    line = over_slots({"_label_cost": 0, "_a": [0], "_p": [probability]})
+
+    with pytest.raises(LogError, match="line 1: the probability"):
+        list(examples(lines_of(line), slots=True))
 
 
 @pytest.mark.parametrize(

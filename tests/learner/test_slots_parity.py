@@ -1,23 +1,14 @@
 """The same log over slots, learned by Vowpal Wabbit 9.11.9 and by us, gives the same numbers."""
 
-import math
-
 import numpy as np
 import pytest
 
-from shared.learner import vw_model
 from shared.learner.arguments import parse
-from shared.learner.exploration import History
 from shared.learner.learner import Learner
-from shared.learner.policy import Policy
-from shared.learner.slot_features import split_slots
-from shared.learner.slots import decide_slots
-from tests.learner.logs import text
-from tests.learner.slot_logs import slot_decisions, slot_logged, slots_example
-
-vowpalwabbit = pytest.importorskip("vowpalwabbit", reason="the oracle is not installed")
-
-from tests.learner.test_parity import TOLERANCE, run  # noqa: E402  # needs the oracle
+from shared.learner.vw_model import loads
+from tests.learner.slot_logs import slot_logged, slots_example
+from tests.learner.slot_oracle import slots_that_differ, vw_decisions, vw_model
+from tests.learner.test_parity import TOLERANCE
 
 SETTINGS = {
     "the retired service's default": (
@@ -72,57 +63,10 @@ def learned(request, tmp_path_factory):
     """Our learner, Vowpal Wabbit's model, and its decisions about 200 events that are new to it."""
     arguments, count = SETTINGS[request.param]
     folder = tmp_path_factory.mktemp("parity")
-    events = list(slot_logged(count, seed=7))
-    log, held_out = folder / "log.dsjson", folder / "held_out.dsjson"
-    log.write_bytes(b"".join(text(event) + b"\n" for event in events))
-    held_out.write_bytes(b"".join(text(event) + b"\n" for event in slot_logged(200, seed=8)))
-    run(f"{arguments} --dsjson -d {log} -f {folder / 'model'}")
-    run(f"-i {folder / 'model'} --dsjson -t -d {held_out} -p {folder / 'decisions'}")
+    model = vw_model(folder, arguments, count)
     ours = Learner(parse(arguments))
-    ours.learn_many(map(slots_example, events))
-    theirs = vw_model.loads((folder / "model").read_bytes())
-    return ours, theirs, read_decisions(folder / "decisions")
-
-
-def read_decisions(path):
-    """Return, for each event, a map of action to probability per slot, the drawn action first."""
-    return [
-        [
-            {int(a): float(p) for a, p in (pair.split(":") for pair in line.split(","))}
-            for line in event.split("\n")
-        ]
-        for event in path.read_text().strip().split("\n\n")
-    ]
-
-
-class Follower(Policy):
-    """A policy that remembers how it saw the latest slot."""
-
-    def decide_within(self, context, actions):
-        self.latest = super().decide_within(context, actions)
-        self.actions = list(actions)
-        return self.latest
-
-    def number(self, action):
-        """Return a number that draws an action, given its text."""
-        before = 0.0
-        for position in self.latest.order:
-            probability = self.latest.probabilities[position]
-            if self.actions[position] == action:
-                return before + probability / 2
-            before += probability
-        raise AssertionError("the oracle drew what we do not offer")
-
-
-def follow(follower, decision, expected):
-    """Return our decision over slots, with the actions drawn that the oracle drew."""
-    shared, actions, slots = split_slots(text(decision))
-    actions = [bytes(action) for action in actions]
-
-    def draw(slot):
-        return follower.number(actions[next(iter(expected[slot]))])
-
-    return decide_slots(follower, shared, actions, slots, draw)
+    ours.learn_many(map(slots_example, slot_logged(count, seed=7)))
+    return ours, loads(model), vw_decisions(folder, model)
 
 
 def test_weights_are_vowpal_wabbits(learned):
@@ -136,23 +80,8 @@ def test_weights_are_vowpal_wabbits(learned):
 
 def test_probabilities_of_every_slot_are_vowpal_wabbits(learned):
     ours, _, decisions = learned
-    history = History(ours.choices, ours.lowest, ours.highest)
-    follower = Follower(
-        ours.settings, ours.regressor.effective_weights(), history, ours.knows_slots
-    )
 
-    different = slots = 0
-    for decision, expected in zip(slot_decisions(200, seed=8), decisions, strict=True):
-        found = follow(follower, decision, expected)
+    different, count = slots_that_differ(ours, decisions, TOLERANCE)
 
-        for slot, probabilities in zip(found, expected, strict=True):
-            assert dict(zip(slot.ranking, slot.probabilities, strict=True)).keys() == (
-                probabilities.keys()
-            )
-            slots += 1
-            different += not all(
-                math.isclose(p, probabilities[action], abs_tol=TOLERANCE)
-                for action, p in zip(slot.ranking, slot.probabilities, strict=True)
-            )
-    assert slots > 400
+    assert count > 400
     assert different <= 3, "more than costs at the edge of a tie, which may round to either side"

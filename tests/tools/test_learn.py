@@ -6,7 +6,9 @@ import json
 import pytest
 
 from shared.learner import vw_model
+from tests.events.test_decision_log import DATA
 from tests.learner.logs import decisions, logged, text
+from tests.learner.slot_logs import slot_logged
 from tests.learner.test_parity import read_predictions, run
 from tools.learn import main
 
@@ -60,6 +62,39 @@ def test_a_log_mirror_gives_vowpal_wabbits_model(mirror, tmp_path, capsys, argum
     for decision, expected in zip(decisions(200, 8), read_predictions(tmp_path / "p"), strict=True):
         found = policy.decide_json(text(decision)).probabilities
         assert dict(enumerate(found)) == pytest.approx(expected, abs=1e-5)
+
+
+def slot_lines(count, seed):
+    """Yield lines over slots, some of them dropped, not activated, or without all that is known."""
+    for number, event in enumerate(slot_logged(count, seed)):
+        if number % 3 == 0:
+            event["pdrop"] = 0.5
+        if number % 5 == 0:
+            event["_skipLearn"] = True
+        if number % 2 == 0 and len(event["_outcomes"]) > 1:
+            del event["_outcomes"][0]["_label_cost"]
+        if number % 3 == 0 and len(event["_outcomes"]) > 2:
+            event["_outcomes"].pop()
+        yield text(event) + b"\n"
+
+
+def test_a_log_over_slots_gives_vowpal_wabbits_model(tmp_path, capsys):
+    arguments = "--ccb_explore_adf --invariant --power_t 0.3 -l 0.1 -q sj"
+    log, model, theirs = tmp_path / "log.dsjson", tmp_path / "our.model", tmp_path / "vw.model"
+    genuine = (DATA / "ccb.dsjson").read_bytes()
+    single = b"".join(text(event) + b"\n" for event in logged(20, 7))
+    log.write_bytes(single + b"".join(slot_lines(200, 7)) + single + genuine)
+
+    assert main([str(log), "--arguments", arguments, "--model", str(model)]) == 0
+
+    assert "0 could not be used, 0 bad lines" in capsys.readouterr().out
+    run(f"{arguments} --dsjson -d {log} -f {theirs}")
+    found, expected = (vw_model.loads(file.read_bytes()) for file in (model, theirs))
+    assert found.regressor.weights == pytest.approx(expected.regressor.weights, abs=1e-6)
+    assert (found.learned, found.choices) == (expected.learned, expected.choices)
+    assert found.regressor.time == pytest.approx(expected.regressor.time)
+    assert found.knows_slots
+    assert abs(expected.regressor.weights).max() > 1e-3
 
 
 def test_learning_goes_on_from_a_model(mirror, tmp_path):
