@@ -56,6 +56,10 @@ def test_numbers_that_overflow_never_reach_the_weights():
     [
         ("--cb_explore_adf --rnd 5", "--rnd"),
         ("--cb_explore_adf --cb_type sm", "--cb_type"),
+        ("--ccb_explore_adf --all_slots_loss", "--all_slots_loss"),
+        ("--ccb_explore_adf --no_predict", "--no_predict"),
+        ("--ccb_explore_adf --leave_duplicate_interactions", "--leave_duplicate_interactions"),
+        ("--slates", "--slates"),
         ("--cb_explore_adf --regcb", "--regcb"),
         ("--cb_explore_adf -f model", "-f"),
         ("--cb_explore_adf --data x", "--data"),
