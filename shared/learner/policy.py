@@ -95,8 +95,13 @@ class Policy:
         """
         return self.decide_within(shared_features(shared, zeros=True), actions)
 
-    def decide_within(self, context: Features, actions: Sequence[bytes]) -> Decision:
+    def decide_within(
+        self, context: Features, actions: Sequence[bytes], offered: Sequence[int] | None = None
+    ) -> Decision:
         """Return the decision over at least one action, given what all of them have in common.
+
+        With ``offered`` it is one over the actions at these positions, and ignores the others:
+        a list of actions that comes again is scored faster than its changing parts.
 
         Raises:
             FeatureError: As ``decide``.
@@ -105,6 +110,8 @@ class Policy:
         scores: list[list[float]] = [
             scorer.scores(context, actions).tolist() for scorer in self._scorers
         ]
+        if offered is not None:
+            scores = [[each[action] for action in offered] for each in scores]
         probabilities = settings.exploration.probabilities(scores, settings.epsilon, self.history)
         if len(scores) == 1:
             return Decision(best_first(scores[0]), probabilities, tuple(scores[0]))

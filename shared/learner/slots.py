@@ -69,7 +69,7 @@ def decide_slots(
         if policy is None:
             decision = uniform(len(offered))
         else:
-            decision = policy.decide_within(context, [actions[action] for action in offered])
+            decision = policy.decide_within(context, actions, offered)
         drawn = choose(decision.order, decision.probabilities, draw(index))
         ranking = drawn_first(decision.order, drawn)
         taken.add(offered[ranking[0]])

@@ -60,23 +60,21 @@ def slots_that_differ(learner, expected, tolerance, seed=8):
 class _Follower(Policy):
     """A policy that remembers how it saw the latest slot."""
 
-    def decide_within(self, context, actions):
-        self.latest = super().decide_within(context, actions)
-        self.offered = list(actions)
+    def decide_within(self, context, actions, offered=None):
+        self.latest, self.offered = super().decide_within(context, actions, offered), offered
         return self.latest
 
     def follow(self, decision, drawn):
         """Return the decision over slots in which the same actions are drawn."""
         shared, actions, slots = split_slots(text(decision))
-        actions = [bytes(action) for action in actions]
 
         def draw(slot):
-            return self.number(actions[next(iter(drawn[slot]))])
+            return self.number(next(iter(drawn[slot])))
 
-        return decide_slots(self, shared, actions, slots, draw)
+        return decide_slots(self, shared, list(map(bytes, actions)), slots, draw)
 
     def number(self, action):
-        """Return a number that draws an action, given its text."""
+        """Return a number that draws an action."""
         before = 0.0
         for position in self.latest.order:
             probability = self.latest.probabilities[position]

@@ -248,7 +248,7 @@ GOOD = STEPS[0]
 @pytest.mark.parametrize(
     "example",
     [
-        SlotsExample(GOOD.context, GOOD.outcomes[:1]),
+        SlotsExample(GOOD.context, (*GOOD.outcomes, None)),
         SlotsExample(GOOD.context, (None, None)),
         SlotsExample(GOOD.context, (GOOD.outcomes[0], GOOD.outcomes[0])),
         SlotsExample(GOOD.context, (Outcome(2, -1.0, 0.5), None)),
@@ -277,8 +277,19 @@ def test_a_slot_of_which_nothing_is_known_is_not_learned():
     learner = Learner(parse("--ccb_explore_adf -q Fs"))
 
     learner.learn_many([SlotsExample(GOOD.context, (None, GOOD.outcomes[1]))])
+    learner.learn_many([SlotsExample(GOOD.context, GOOD.outcomes[:1])])
 
-    assert (learner.learned, learner.choices, learner.skipped) == (1, 1, 0)
+    assert (learner.learned, learner.choices, learner.skipped) == (2, 2, 0)
+
+
+def test_an_action_whose_cost_is_not_known_is_taken_all_the_same():
+    learner = Learner(parse("--ccb_explore_adf -q Fs"))
+
+    learner.learn_many([SlotsExample(GOOD.context, (Outcome(1, None, 0.5), GOOD.outcomes[1]))])
+    assert (learner.estimates[0].events, learner.estimates[0].actions) == (1, 1)
+
+    learner.learn_many([SlotsExample(GOOD.context, (Outcome(0, None, 0.5), GOOD.outcomes[1]))])
+    assert (learner.learned, learner.skipped) == (1, 1)
 
 
 def test_slots_are_learned_under_their_own_argument_only():
