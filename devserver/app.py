@@ -21,6 +21,7 @@ LOCAL_DEFAULTS = {
     "WRITE_DEADLINE_SECONDS": "5",
     "CLOCK_SKEW_SECONDS": "0",  # one machine, one clock
     "MODEL_POLL_SECONDS": "2",
+    "METRICS_SECONDS": "15",
 }
 START_WITHIN = 60.0
 

@@ -34,6 +34,7 @@ APP_SETTINGS = (
     AppSetting("WRITE_DEADLINE_SECONDS", "8", "How long Rank and Reward try to store an event."),
     AppSetting("CLOCK_SKEW_SECONDS", "5", "By how much clocks of instances may differ."),
     AppSetting("MODEL_POLL_SECONDS", "5", "How often an instance looks for a new model."),
+    AppSetting("METRICS_SECONDS", "300", "Width of the narrowest row of metrics."),
 )
 
 MIN_KEY = 16
@@ -57,6 +58,7 @@ class Settings:
     write_deadline: timedelta
     clock_skew: timedelta
     model_poll: timedelta
+    metrics_seconds: int
 
     @classmethod
     def from_environ(cls, environ: Mapping[str, str]) -> "Settings":
@@ -91,7 +93,15 @@ class Settings:
             write_deadline=timedelta(seconds=_number(given, "WRITE_DEADLINE_SECONDS", 0.1, 60)),
             clock_skew=timedelta(seconds=_number(given, "CLOCK_SKEW_SECONDS", 0, 300)),
             model_poll=timedelta(seconds=_number(given, "MODEL_POLL_SECONDS", 0.1, 3600)),
+            metrics_seconds=_part_of_an_hour(given, "METRICS_SECONDS"),
         )
+
+
+def _part_of_an_hour(given: Mapping[str, str], name: str) -> int:
+    seconds = int(_number(given, name, 1, 3600))
+    if 3600 % seconds:
+        raise SettingsError(f"{name} must divide an hour without rest, such as 5, 60 or 300")
+    return seconds
 
 
 def _number(given: Mapping[str, str], name: str, low: float, high: float) -> float:

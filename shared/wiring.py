@@ -15,6 +15,8 @@ from azure.storage.blob.aio import BlobServiceClient
 
 from shared.services.append import Writing
 from shared.services.loop_state import LoopDefaults, Loops
+from shared.services.metrics import MetricsService
+from shared.services.metrics_store import MetricsStore
 from shared.services.model import ModelService
 from shared.services.ports import BlobStore, EventStore
 from shared.services.rank import RankService
@@ -49,6 +51,7 @@ class Application:
     reward: RewardService
     train: TrainService
     models: ModelService
+    metrics: MetricsService
 
 
 def now() -> datetime:
@@ -62,6 +65,7 @@ def build(settings: Settings, stores: Stores, loop: str = DEFAULT_LOOP) -> Appli
     defaults = LoopDefaults(settings.shards, settings.bucket_seconds)
     loops = Loops(stores.blobs, now, lambda: uuid.uuid4().hex, defaults)
     reader = LoopReader(loop, stores.blobs, loops, now, settings.model_poll)
+    metrics = MetricsStore(stores.blobs, settings.metrics_seconds)
     training = Training(lease_seconds=settings.train_lease_seconds)
     return Application(
         loop=loop,
@@ -70,7 +74,10 @@ def build(settings: Settings, stores: Stores, loop: str = DEFAULT_LOOP) -> Appli
         rank=RankService(reader, stores.events, now, writing),
         reward=RewardService(reader, stores.events, now, writing),
         models=ModelService(loop, loops, stores.blobs, now),
-        train=TrainService(loop, loops, stores.blobs, stores.events, now, writing, training),
+        train=TrainService(
+            loop, loops, stores.blobs, stores.events, now, writing, training, metrics
+        ),
+        metrics=MetricsService(loop, loops, metrics, now, writing),
     )
 
 

@@ -20,6 +20,7 @@ FAST = {
     "TRAIN_SCHEDULE": "* * * * * *",
     "TRAIN_LEASE_SECONDS": "15",
     "MODEL_POLL_SECONDS": "0.3",
+    "METRICS_SECONDS": "5",
 }
 
 

@@ -39,7 +39,20 @@ class JoinedExample:
 
 
 @dataclass(frozen=True, slots=True)
-class JoinCounts:
+class LateObservation:
+    """An observation that arrived after the wait time of its interaction.
+
+    Attributes:
+        observation: It.
+        delay: How long after the last Rank of its event it arrived.
+    """
+
+    observation: Observation
+    delay: timedelta
+
+
+@dataclass(frozen=True, slots=True)
+class Leftovers:
     """What one step found besides its examples.
 
     Attributes:
@@ -48,9 +61,9 @@ class JoinCounts:
         dangling: Observations for which no interaction is known.
     """
 
-    duplicates: int = 0
-    late: int = 0
-    dangling: int = 0
+    duplicates: tuple[Interaction, ...] = ()
+    late: tuple[LateObservation, ...] = ()
+    dangling: tuple[Observation, ...] = ()
 
 
 def join(
@@ -61,7 +74,7 @@ def join(
     earlier: Iterable[tuple[str, datetime]],
     repeat_within: timedelta,
     counted: tuple[datetime, datetime],
-) -> tuple[list[JoinedExample], JoinCounts]:
+) -> tuple[list[JoinedExample], Leftovers]:
     """Join one step's interactions with what was observed for them.
 
     The first interaction of an event id wins; one that repeats an id soon after its last
@@ -81,25 +94,25 @@ def join(
             in it are counted by this step.
 
     Returns:
-        The examples in the order of their interactions, and the counts.
+        The examples in the order of their interactions, and what is left over.
     """
     by_event = _by_event(observations)
     known: dict[str, list[datetime]] = {}
     for event_id, time in earlier:
         known.setdefault(event_id, []).append(time)
     examples = []
-    duplicates = 0
+    duplicates = []
     for interaction in interactions:
         ranked = known.setdefault(interaction.event_id, [])
         repeated = any(interaction.time - time < repeat_within for time in ranked)
         ranked.append(interaction.time)
         if repeated:
-            duplicates += 1
+            duplicates.append(interaction)
             continue
         seen = by_event.get(interaction.event_id, ())
         examples.append(_example(interaction, seen, settings))
-    late, dangling = _count_unmatched(by_event, known, settings.wait, counted)
-    return examples, JoinCounts(duplicates, late, dangling)
+    late, dangling = _unmatched(by_event, known, settings.wait, counted)
+    return examples, Leftovers(tuple(duplicates), late, dangling)
 
 
 def within_wait(observation: Observation, ranked: datetime, wait: timedelta) -> bool:
@@ -124,13 +137,13 @@ def _by_event(observations: Iterable[Observation]) -> dict[str, list[Observation
     return grouped
 
 
-def _count_unmatched(
+def _unmatched(
     by_event: Mapping[str, Sequence[Observation]],
     known: Mapping[str, Sequence[datetime]],
     wait: timedelta,
     counted: tuple[datetime, datetime],
-) -> tuple[int, int]:
-    late = dangling = 0
+) -> tuple[tuple[LateObservation, ...], tuple[Observation, ...]]:
+    late, dangling = [], []
     start, end = counted
     for event_id, seen in by_event.items():
         ranked = known.get(event_id, ())
@@ -139,8 +152,9 @@ def _count_unmatched(
                 continue
             if any(within_wait(observation, time, wait) for time in ranked):
                 continue
-            if any(observation.time >= time for time in ranked):
-                late += 1
+            before = [time for time in ranked if observation.time >= time]
+            if before:
+                late.append(LateObservation(observation, observation.time - max(before)))
             else:
-                dangling += 1
-    return late, dangling
+                dangling.append(observation)
+    return tuple(late), tuple(dangling)

@@ -182,7 +182,7 @@ class _Walk:
                     if key[:1] == "_":
                         continue
                     hashed = space.hash_name(key)
-                number = 0.0 if value is None else _float(value)
+                number = 0.0 if value is None else to_float(value)
                 if not number and not self.zeros:
                     continue
             hashes.append(hashed)
@@ -201,7 +201,7 @@ class _Walk:
             if kind is dict:
                 self._members(item, space, hashes, values)
             elif kind is float or kind is int:
-                number = _float(item)
+                number = to_float(item)
                 if number or self.zeros:
                     hashes.append(index & 0xFFFFFFFF)
                     values.append(number)
@@ -228,7 +228,7 @@ def _words(text: str, seed: int, hashes: list[int], values: list[float]) -> bool
     return bool(words)
 
 
-def _float(value: float) -> float:
+def to_float(value: float) -> float:
     """Return a number, zero or infinite where ``float32`` has nothing closer."""
     if -_LARGEST <= value <= _LARGEST:
         return float(value) if abs(value) > _NOTHING else 0.0

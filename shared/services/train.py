@@ -32,6 +32,8 @@ from shared.services.loop_state import (
     model_version,
     published,
 )
+from shared.services.metrics import Step, count
+from shared.services.metrics_store import MetricsStore
 from shared.services.ports import (
     BlobStore,
     Clock,
@@ -97,6 +99,7 @@ class TrainService:
         clock: Clock,
         writing: Writing,
         training: Training = Training(),
+        metrics: MetricsStore | None = None,
     ) -> None:
         """Read ``events``, keep everything else in ``blobs``."""
         self.loop = loop
@@ -106,6 +109,7 @@ class TrainService:
         self._clock = clock
         self._writing = writing
         self._training = training
+        self._metrics = metrics or MetricsStore(blobs)
         self._learner: tuple[str, Learner] | None = None  # of the version that it equals
         self._buckets = 1  # how many the next step takes; adapts to the traffic
 
@@ -176,20 +180,28 @@ class TrainService:
             repeat_within=repeat_within,
             counted=(start_at - EARLY_REWARD, end_at - EARLY_REWARD),
         )
-        buckets: dict[str, int] = {}
-        for bucket, interaction in rows:
-            buckets.setdefault(interaction.event_id, bucket)
-        lines = [(buckets[example.interaction.event_id], example) for example in examples]
+        buckets = {id(interaction): bucket for bucket, interaction in rows}
+        lines = [(buckets[id(example.interaction)], example) for example in examples]
         await self._write_log(state, end, lines)
         active = [_example(example) for example in examples if example.is_active]
         model = await self._learn(state, settings, active, end)
+        appeared_late = _appeared_late(state.last_read, known)
         counters = replace(
             _counted(state.counters, examples),
-            duplicates=state.counters.duplicates + found.duplicates,
-            late=state.counters.late + found.late,
-            dangling=state.counters.dangling + found.dangling,
-            late_events=state.counters.late_events + _appeared_late(state.last_read, known),
+            duplicates=state.counters.duplicates + len(found.duplicates),
+            late=state.counters.late + len(found.late),
+            dangling=state.counters.dangling + len(found.dangling),
+            late_events=state.counters.late_events + appeared_late,
         )
+        behind = started - wait - self._writing.grace - end_at
+        step = Step(
+            seconds=(self._clock() - started).total_seconds(),
+            lag=max(0.0, behind.total_seconds()),
+            late_events=appeared_late,
+        )
+        repeated = [buckets[id(interaction)] for interaction in found.duplicates]
+        counted = await asyncio.to_thread(count, space, lines, repeated, found, step)
+        await self._metrics.add(space, counted, end)
         changed = replace(
             state,
             cursor=end,
@@ -330,6 +342,7 @@ class TrainService:
         oldest = min(now - timedelta(days=settings.log_retention_days), _time(state.cursor))
         await lease.renew()
         await self._events.drop_before(space, oldest - REPEAT_WAITS * settings.rewards.wait)
+        await self._metrics.drop_before(self.loop, oldest)
         async for name in self._blobs.names(f"{self.loop}/log/"):
             if _time(parse_log_name(name)[1]) >= oldest:
                 break  # names sort by time

@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from shared.events.interaction import Interaction
-from shared.events.join import EARLY_REWARD, JoinCounts, join
+from shared.events.join import EARLY_REWARD, Leftovers, join
 from shared.events.observation import Observation
 from shared.events.rewards import Aggregation, RewardSettings
 
@@ -54,7 +54,7 @@ def test_rewards_in_time_are_aggregated(aggregation, reward):
     [example], counts = join_all([ranked()], observations, settings)
 
     assert example.reward == pytest.approx(reward)
-    assert counts == JoinCounts()
+    assert counts == Leftovers()
 
 
 def test_the_largest_of_only_negative_rewards_is_negative():
@@ -73,19 +73,22 @@ def test_an_event_without_reward_gets_the_default():
 
 
 @pytest.mark.parametrize(
-    ("seconds", "counts"),
-    [
-        (9.999, JoinCounts()),
-        (10.0, JoinCounts(late=1)),
-        (-119.9, JoinCounts()),
-        (-120.0, JoinCounts(dangling=1)),
-    ],
+    ("seconds", "late", "dangling"),
+    [(9.999, 0, 0), (10.0, 1, 0), (-119.9, 0, 0), (-120.0, 0, 1)],
 )
-def test_the_wait_decides_which_reward_counts(seconds, counts):
+def test_the_wait_decides_which_reward_counts(seconds, late, dangling):
     [example], found = join_all([ranked()], [rewarded(1.0, seconds)])
 
-    assert found == counts
-    assert example.reward == (1.0 if counts == JoinCounts() else -0.5)
+    assert (len(found.late), len(found.dangling)) == (late, dangling)
+    assert example.reward == (-0.5 if late or dangling else 1.0)
+
+
+def test_a_late_reward_tells_how_long_it_took_since_the_last_rank_of_its_event():
+    interactions = [ranked("e", 0), ranked("e", 20), ranked("f", 39)]
+
+    _, found = join_all(interactions, [rewarded(1.0, 35)])
+
+    assert [late.delay for late in found.late] == [timedelta(seconds=15)]
 
 
 def test_a_deferred_event_counts_only_when_activated_in_time():
@@ -100,7 +103,7 @@ def test_a_deferred_event_counts_only_when_activated_in_time():
     examples, counts = join_all(interactions, observations)
 
     assert [example.is_active for example in examples] == [False, True, False]
-    assert counts.late == 1
+    assert len(counts.late) == 1
 
 
 def test_the_first_of_two_interactions_with_one_id_wins():
@@ -109,7 +112,7 @@ def test_the_first_of_two_interactions_with_one_id_wins():
     examples, counts = join_all(interactions, [rewarded(1.0, 3)])
 
     assert [(e.interaction.event_id, e.reward) for e in examples] == [("e", 1.0), ("f", -0.5)]
-    assert counts.duplicates == 1
+    assert len(counts.duplicates) == 1
 
 
 def test_an_id_that_comes_again_much_later_is_another_event():
@@ -118,7 +121,7 @@ def test_an_id_that_comes_again_much_later_is_another_event():
     examples, counts = join_all(interactions, [rewarded(1.0, 419)])
 
     assert [(e.interaction.time, e.reward) for e in examples] == [(at(0), -0.5), (at(418), 1.0)]
-    assert counts.duplicates == 2
+    assert len(counts.duplicates) == 2
 
 
 def test_a_retried_write_of_one_observation_counts_once():
@@ -133,7 +136,7 @@ def test_a_retried_write_of_one_observation_counts_once():
 def test_an_observation_without_interaction_is_dangling():
     _, counts = join_all([ranked("e")], [rewarded(1.0, 1, "unknown")])
 
-    assert counts.dangling == 1
+    assert len(counts.dangling) == 1
 
 
 EVENT_IDS = st.sampled_from([f"id{i}" for i in range(12)])
@@ -175,22 +178,22 @@ def test_however_time_is_cut_the_examples_and_counts_are_the_same(
             counted=(at(low) - EARLY_REWARD, at(high) - EARLY_REWARD),
         )
         parts += examples
-        late += counts.late
-        dangling += counts.dangling
-        duplicates += counts.duplicates
+        late += len(counts.late)
+        dangling += len(counts.dangling)
+        duplicates += len(counts.duplicates)
 
     assert parts == whole
-    assert duplicates == total.duplicates
-    assert late + dangling == total.late + total.dangling
+    assert duplicates == len(total.duplicates)
+    assert late + dangling == len(total.late) + len(total.dangling)
 
 
 @given(INTERACTIONS, OBSERVATIONS)
 def test_every_interaction_and_observation_is_accounted_for(interactions, observations):
     examples, counts = join_all(interactions, observations)
 
-    assert len(examples) + counts.duplicates == len(interactions)
+    assert len(examples) + len(counts.duplicates) == len(interactions)
     matched = sum(len(example.observations) for example in examples)
     # What was observed for a dropped duplicate alone is neither late nor dangling.
-    assert matched + counts.late + counts.dangling <= len(observations)
+    assert matched + len(counts.late) + len(counts.dangling) <= len(observations)
     if not counts.duplicates:
-        assert matched + counts.late + counts.dangling == len(observations)
+        assert matched + len(counts.late) + len(counts.dangling) == len(observations)

@@ -9,6 +9,7 @@ import sys
 from dataclasses import replace
 from datetime import timedelta
 
+import msgspec
 import pytest
 from azure.storage.blob import BlobClient
 
@@ -17,6 +18,7 @@ from shared import wiring
 from shared.events.rewards import RewardSettings
 from shared.services.append import Writing
 from shared.services.loop_state import LoopDefaults, Loops, model_name
+from shared.services.metrics_store import DAY, MetricsStore
 from shared.services.rank_request import Action, RankRequest
 from shared.services.train import TrainService
 from shared.settings import Settings
@@ -60,8 +62,28 @@ async def live(environ):
         await asyncio.sleep(5)  # wait time, bucket and write deadline
 
 
+async def metrics(blobs, state):
+    """Return all rows of two days, without what training says of itself."""
+    store = MetricsStore(blobs)
+    today = int(wiring.now().timestamp()) // DAY * DAY
+    return [
+        (level.width, slot, rounded(msgspec.to_builtins(replace(row, steps=0, seconds=0, lag=0))))
+        for level in store.levels
+        for slot, row in await store.rows(state.space(LOOP), level, today - DAY, today + DAY)
+    ]
+
+
+def rounded(member):
+    """Return a member of a row without the last digits of sums: they depend on the cuts."""
+    if isinstance(member, dict):
+        return {name: rounded(value) for name, value in member.items()}
+    if isinstance(member, list):
+        return sorted(map(rounded, member))
+    return round(member, 6) if isinstance(member, float) else member
+
+
 async def outcome(environ):
-    """Return the committed model and counters, and those of an undisturbed training."""
+    """Return the committed model, counters and metrics, and those of an undisturbed training."""
     settings = Settings.from_environ(environ)
     async with wiring.azure_stores(settings) as stores:
         loops = wiring.build(settings, stores).loops
@@ -77,7 +99,10 @@ async def outcome(environ):
         await TrainService(LOOP, quiet, blobs, stores.events, wiring.now, writing).train()
         expected, _ = await quiet.state(LOOP)
         undisturbed = blobs.blobs[model_name(LOOP, expected.trained.version)].data
-        return (model.data, state.counters), (undisturbed, expected.counters)
+        return (
+            (model.data, state.counters, await metrics(stores.blobs, state)),
+            (undisturbed, expected.counters, await metrics(blobs, expected)),
+        )
 
 
 def trainer(environ, ticks):
@@ -100,9 +125,9 @@ def break_lease(environ):
             pass  # it held none
 
 
-def test_killed_at_every_write_the_model_is_that_of_an_undisturbed_run(environ):
+def test_killed_at_every_write_model_and_metrics_are_those_of_an_undisturbed_run(environ):
     killed = 0
-    for ticks in range(12):
+    for ticks in range(16):
         killed += trainer(environ, ticks).wait(60) == -signal.SIGKILL
         break_lease(environ)
     pair = [trainer(environ, 10_000) for _ in range(2)]  # two at once, to the end
@@ -115,3 +140,4 @@ def test_killed_at_every_write_the_model_is_that_of_an_undisturbed_run(environ):
     assert found[1].events == EVENTS
     assert found[1].rewarded == EVENTS
     assert found[1].late_events == 0
+    assert sum(row["events"] for _, _, row in found[2]) == 3 * EVENTS  # at each of three widths
