@@ -20,7 +20,7 @@ def results(azurite):
 
 def test_all_functions_are_found(results):
     expected = {"train", "train_now", "health", "nothing_here", "nothing_here_2019"}
-    expected |= {"page", "static"}
+    expected |= {"page", "static", "metrics"}
     expected |= {o.name for o in OPERATIONS} | {f"{o.name}_versionless" for o in OPERATIONS}
 
     assert set(results["functions"]) == expected
