@@ -6,14 +6,13 @@ the first byte of their name only.
 
 import math
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
-from shared.learner.hashing import Namespace, hash_text, namespace
+from shared.learner.hashing import CONSTANT_HASH, Namespace, hash_text, namespace
 from shared.learner.recently_used import RecentlyUsed
 
 Shape = tuple[tuple[int, int], ...]
@@ -30,23 +29,33 @@ _decode_actions = msgspec.json.Decoder(list[msgspec.Raw]).decode
 _decode_decision = msgspec.json.Decoder(dict[str, msgspec.Raw]).decode
 
 
+class _Decision(msgspec.Struct, forbid_unknown_fields=True, gc=False):
+    """A decision as ``layout.decision_json`` makes it: read in one go, others in two."""
+
+    FromUrl: msgspec.Raw
+    actions: list[msgspec.Raw] = msgspec.field(name="_multi")
+
+
+_decode_usual = msgspec.json.Decoder(_Decision).decode
+
+
 class FeatureError(ValueError):
     """Features have a form that Vowpal Wabbit cannot read, or are too many."""
 
 
-@dataclass(frozen=True, slots=True, eq=False)
-class Features:
+class Features(NamedTuple):
     """The features of one action, or those shared by all actions of a decision.
 
     Attributes:
         shape: Namespaces and their sizes, in order.
-        hashes: ``uint32``, one per feature, not yet cut to the size of a model.
-        values: ``float32``, one per feature.
+        hashes: One per feature, 32 bits, not yet cut to the size of a model. An action's end with
+            the constant feature, which is not part of the shape.
+        values: One per feature, within the range of ``float32`` or infinite.
     """
 
     shape: Shape
-    hashes: NDArray[np.uint32]
-    values: NDArray[np.float32]
+    hashes: list[int]
+    values: list[float]
 
 
 def features_of_actions(texts: Sequence[bytes]) -> list[Features]:
@@ -67,7 +76,9 @@ def features_of_actions(texts: Sequence[bytes]) -> list[Features]:
 def read_actions(
     texts: Iterable[bytes], *, zeros: bool = False
 ) -> Iterator[tuple[Shape, list[bytes], NDArray[np.uint32], NDArray[np.float32]]]:
-    """Yield actions' texts by shape, with ``actions x features`` hashes and values.
+    """Yield actions' texts by shape, with ``actions x columns`` hashes and values.
+
+    The last column is the constant feature.
 
     Args:
         texts: JSON texts of actions.
@@ -77,26 +88,27 @@ def read_actions(
     Raises:
         FeatureError: VW could not read one of them either.
     """
-    by_shape: dict[Shape, tuple[list[bytes], list[list[int]], list[list[float]]]] = {}
+    by_shape: dict[Shape, tuple[list[bytes], list[int], list[float]]] = {}
     for text in texts:
-        shape, hashes, values = _walk(_decoded(text), zeros)
+        shape, hashes, values = _walk_action(text, zeros)
         alike = by_shape.get(shape)
         if alike is None:
             alike = by_shape[shape] = ([], [], [])
         alike[0].append(text)
-        alike[1].append(hashes)
-        alike[2].append(values)
+        alike[1].extend(hashes)
+        alike[2].extend(values)
     for shape, (alike_texts, hashed, valued) in by_shape.items():
-        yield shape, alike_texts, np.array(hashed, np.uint32), np.array(valued, np.float32)
+        rows = len(alike_texts)
+        hashed_rows = np.array(hashed, np.uint32).reshape(rows, -1)
+        yield shape, alike_texts, hashed_rows, np.array(valued, np.float32).reshape(rows, -1)
 
 
 def _read_known(texts: Iterable[bytes]) -> dict[bytes, Features]:
     """Return the features of actions, and remember them."""
     features = {}
-    for shape, alike, hashes, values in read_actions(texts):
-        for text, *row in zip(alike, hashes, values, strict=True):
-            features[text] = Features(shape, row[0], row[1])
-            _known_actions.put(text, features[text], len(text) + 8 * len(row[0]) + 700)
+    for text in texts:
+        features[text] = found = _walk_action(text, zeros=False)
+        _known_actions.put(text, found, len(text) + 16 * len(found.hashes) + 700)
     return features
 
 
@@ -115,9 +127,7 @@ def shared_features(
     Raises:
         FeatureError: VW could not read it either.
     """
-    members = {name: _decoded(text) for name, text in namespaces.items()}
-    shape, hashes, values = _walk(members, zeros)
-    return Features(shape, np.array(hashes, np.uint32), np.array(values, np.float32))
+    return _walk({name: _decoded(text) for name, text in namespaces.items()}, zeros)
 
 
 def split_decision(text: bytes) -> tuple[dict[str, msgspec.Raw], list[msgspec.Raw]]:
@@ -126,6 +136,15 @@ def split_decision(text: bytes) -> tuple[dict[str, msgspec.Raw], list[msgspec.Ra
     Raises:
         FeatureError: The text is not an object with a list of actions.
     """
+    try:
+        usual = _decode_usual(text)
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+        return _split_unusual(text)
+    return {"FromUrl": usual.FromUrl}, usual.actions
+
+
+def _split_unusual(text: bytes) -> tuple[dict[str, msgspec.Raw], list[msgspec.Raw]]:
+    """Return what ``split_decision`` does, of a decision with any namespaces."""
     try:
         members = _decode_decision(text)
         return members, _decode_actions(members.pop("_multi"))
@@ -140,6 +159,57 @@ def _decoded(text: bytes | msgspec.Raw) -> Any:
         raise FeatureError(f"features are not JSON: {exc}") from exc
 
 
+def _flat(root: Mapping[str, Any], zeros: bool) -> Features | None:
+    """Return the features of namespaces that hold flat objects only, None of any other.
+
+    It does what ``_Walk`` does, at half the time; nearly all features come in this form.
+    """
+    hashes: list[int] = []
+    values: list[float] = []
+    sizes: dict[int, int] = {}
+    for name, inner in root.items():
+        kind = type(inner)
+        if name[:1] == "_":
+            if name == "_text":
+                return None
+            continue
+        if kind is not list and kind is not dict:
+            return None
+        space = namespace(name)
+        texts, names = space.texts, space.names
+        before = len(hashes)
+        for members in inner if kind is list else (inner,):
+            if type(members) is not dict:
+                return None
+            for key, value in members.items():
+                kind = type(value)
+                if kind is str:
+                    hashed = texts.get((key, value))
+                    if hashed is None:
+                        if key[:1] == "_":
+                            return None
+                        hashed = space.hash_value(key, value)
+                    hashes.append(hashed)
+                    values.append(1.0)
+                elif kind is dict or kind is list:
+                    return None
+                else:
+                    hashed = names.get(key)
+                    if hashed is None:
+                        if key[:1] == "_":
+                            return None
+                        hashed = space.hash_name(key)
+                    number = 1.0 if value is True else to_float(value) if value else 0.0
+                    if number or zeros:
+                        hashes.append(hashed)
+                        values.append(number)
+        if len(hashes) > before:
+            if space.byte in sizes:
+                return None
+            sizes[space.byte] = len(hashes) - before
+    return Features(tuple(sizes.items()), hashes, values)
+
+
 class _Walk:
     """Collects features by namespace.
 
@@ -151,6 +221,16 @@ class _Walk:
         self.zeros = zeros
         self.groups: dict[int, tuple[list[int], list[float]]] = {}
         self.order: dict[int, None] = {}
+
+    def features(self, root: Mapping[str, Any]) -> Features:
+        """Return all features of a decoded JSON object, namespaces in order."""
+        self.object(root, _ROOT)
+        groups = [(byte, *self.groups[byte]) for byte in self.order]
+        return Features(
+            tuple([(byte, len(hashes)) for byte, hashes, _ in groups]),
+            [each for _, hashes, _ in groups for each in hashes],
+            [each for _, _, values in groups for each in values],
+        )
 
     def object(self, members: Mapping[str, Any], name: str) -> None:
         """Collect the features of an object that is not in an array."""
@@ -235,21 +315,19 @@ def to_float(value: float) -> float:
     return math.inf if value > 0 else -math.inf
 
 
-def _walk(root: Any, zeros: bool) -> tuple[Shape, list[int], list[float]]:
+def _walk_action(text: bytes, zeros: bool) -> Features:
+    """Return the features of an action's JSON text, with the constant."""
+    features = _walk(_decoded(text), zeros)
+    features.hashes.append(CONSTANT_HASH)
+    features.values.append(1.0)
+    return features
+
+
+def _walk(root: Any, zeros: bool) -> Features:
     """Return the shape, hashes and values of a decoded JSON object's features."""
     if type(root) is not dict:
         raise FeatureError("features must be a JSON object")
-    walk = _Walk(zeros)
     try:
-        walk.object(root, _ROOT)
+        return _flat(root, zeros) or _Walk(zeros).features(root)
     except (UnicodeEncodeError, RecursionError) as exc:
         raise FeatureError(f"a feature cannot be used: {exc}") from exc
-    shape: list[tuple[int, int]] = []
-    hashes: list[int] = []
-    values: list[float] = []
-    for byte in walk.order:
-        found, numbers = walk.groups[byte]
-        shape.append((byte, len(found)))
-        hashes += found
-        values += numbers
-    return tuple(shape), hashes, values

@@ -27,7 +27,9 @@ def hash_text(text: str, seed: int) -> int:
 
 def hash_value(name: str, value: str, seed: int) -> int:
     """Return the hash of a text feature: name and value with nothing between them."""
-    return hash_text(name + value.translate(_ESCAPED), seed)
+    if " " in value or "\t" in value or "|" in value or ":" in value:
+        value = value.translate(_ESCAPED)
+    return hash_text(name + value, seed)
 
 
 class Namespace:

@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 from shared.learner.features import FeatureError, Shape
 from shared.learner.recently_used import RecentlyUsed
 
-FNV = np.uint32(16777619)
+FNV = 16777619
 """Multiplier of a combination's hash (Fowler, Noll and Vo)."""
 
 WILDCARD = ord(":")

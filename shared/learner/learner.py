@@ -19,14 +19,11 @@ from shared.learner.features import (
     split_decision,
 )
 from shared.learner.gradient_descent import GradientDescent, Row, rows
-from shared.learner.hashing import CONSTANT_HASH
 from shared.learner.interactions import Plan, hashes, interactions_of, products
 from shared.learner.policy import Policy
 from shared.learner.sampling import Sampling
 from shared.learner.slot_features import NO_SLOT, are_numbered, contexts, read_slots, split_slots
 
-_CONSTANT = np.array([CONSTANT_HASH], np.uint32)
-_ONE = np.ones(1, np.float32)
 _EXAMPLES_AT_ONCE = 256
 _TERMS_AT_ONCE = 1 << 19
 
@@ -382,10 +379,15 @@ class Learner:
 
     def _combine(self, alike: Sequence[_Offered]) -> list[Row]:
         """Return the rows of the terms of actions and contexts with the same plan."""
-        hashed = [(each.action.hashes, _CONSTANT, each.context.hashes) for each in alike]
-        valued = [(each.action.values, _ONE, each.context.values) for each in alike]
-        columns = np.concatenate(list(itertools.chain(*hashed))).reshape(len(alike), -1)
-        values = np.concatenate(list(itertools.chain(*valued))).reshape(len(alike), -1)
+        hashed: list[int] = []
+        valued: list[float] = []
+        for each in alike:
+            hashed += each.action.hashes
+            hashed += each.context.hashes
+            valued += each.action.values
+            valued += each.context.values
+        columns = np.array(hashed, np.uint32).reshape(len(alike), -1)
+        values = np.array(valued, np.float32).reshape(len(alike), -1)
         if self._stride > 1:
             columns *= self._stride
         terms = alike[0].plan.terms

@@ -2,7 +2,6 @@
 
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 
 import msgspec
 import numpy as np
@@ -16,8 +15,7 @@ from shared.learner.scorer import Scorer
 Floats = NDArray[np.float32]
 
 
-@dataclass(frozen=True, slots=True)
-class Decision:
+class Decision(msgspec.Struct, frozen=True, gc=False):
     """How a policy sees a set of actions.
 
     Attributes:
@@ -107,9 +105,7 @@ class Policy:
             FeatureError: As ``decide``.
         """
         settings = self.settings
-        scores: list[list[float]] = [
-            scorer.scores(context, actions).tolist() for scorer in self._scorers
-        ]
+        scores = [scorer.scores(context, actions) for scorer in self._scorers]
         if offered is not None:
             scores = [[each[action] for action in offered] for each in scores]
         probabilities = settings.exploration.probabilities(scores, settings.epsilon, self.history)
@@ -128,4 +124,4 @@ class Policy:
         shared, actions = split_decision(decision)
         if not actions:
             raise FeatureError("a decision needs an action")
-        return self.decide(shared, [bytes(action) for action in actions])
+        return self.decide(shared, list(map(bytes, actions)))

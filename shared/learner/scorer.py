@@ -16,8 +16,7 @@ from numpy.typing import NDArray
 
 from shared.learner.arguments import LearningSettings
 from shared.learner.features import Features, Shape, read_actions
-from shared.learner.hashing import CONSTANT_HASH
-from shared.learner.interactions import FNV, Pairs, Terms, hashes, interactions_of, products
+from shared.learner.interactions import FNV, Pairs, Plan, Terms, hashes, interactions_of, products
 from shared.learner.recently_used import RecentlyUsed
 
 ACTIONS_BUDGET = 48 << 20
@@ -27,6 +26,8 @@ SETS_BUDGET = 32 << 20
 """Bytes for sets of actions that are ranked again and again, per model."""
 
 _SHAPES_KEPT = 4
+_SETS_SEEN = 1 << 14  # hashes of sets that were ranked once: 1 MB
+_BYTES_PER_PAIR = 20
 _TERMS_AT_ONCE = 1 << 19
 
 Slots = NDArray[np.intp]
@@ -40,8 +41,8 @@ class Scorer:
     def __init__(self, settings: LearningSettings, weights: Floats, offset: int) -> None:
         """Use the ``offset``-th of the weights that each feature has."""
         self._weights = weights
-        self._mask = np.uint32(len(weights) - 1)
-        self._stride = np.uint32(settings.stride)
+        self._mask = np.array(len(weights) - 1)  # NumPy takes arrays quicker than numbers
+        self._stride = settings.stride
         self._offset = offset
         self._interactions = interactions_of(
             settings.interactions,
@@ -57,7 +58,8 @@ class Scorer:
         self._adding = Lock()
         self._forget()
 
-    def scores(self, context: Features, actions: Sequence[bytes]) -> Floats:
+    @np.errstate(all="ignore")
+    def scores(self, context: Features, actions: Sequence[bytes]) -> list[float]:
         """Return the predicted cost of each action; one that is not a number counts as 0.
 
         Args:
@@ -67,95 +69,74 @@ class Scorer:
         Raises:
             FeatureError: The features cannot be read, or combine to too many.
         """
-        with np.errstate(all="ignore"):
-            row = self._row(context)
-            common = self._common(row)
-            known = self._set(tuple(actions))
-            mixed = known.mixed.get(context.shape) or self._keep(known, context.shape)
-            if mixed:
-                scores = mixed.scores + common
-                scores[mixed.actions] += np.add.reduceat(self._found(mixed, row), mixed.starts)
-            else:
-                scores = np.empty(len(actions), np.float32)
-                for group in known.groups:
-                    scores[group.positions] = self._scores(group, row, common)
-            if not math.isfinite(np.add.reduce(scores)):
-                scores[~np.isfinite(scores)] = 0.0
+        row = self._row(context)
+        common = self._common(row)
+        groups = self._groups(tuple(actions))
+        if len(groups) == 1:
+            scores: list[float] = (self._scores(groups[0], row) + common).tolist()
+        else:
+            scores = [0.0] * len(actions)
+            for group in groups:
+                found = (self._scores(group, row) + common).tolist()
+                for position, score in zip(group.positions, found, strict=True):
+                    scores[position] = score
+        if not math.isfinite(sum(scores)):
+            return [score if math.isfinite(score) else 0.0 for score in scores]
         return scores
 
     def _row(self, context: Features) -> "_Row":
         """Return the context as extended rows (``interactions.Pairs``)."""
-        hashed, width = context.hashes, len(context.values)
+        hashed = context.hashes
+        slots = np.array([0, *hashed, *[FNV * each for each in hashed]])
+        self._cut(slots)
+        return _Row(context.shape, slots, np.array([1.0, *context.values], np.float32))
+
+    def _extended(self, hashed: NDArray[np.uint32], values: Floats) -> tuple[Slots, Floats]:
+        """Return actions as extended rows of slots and of values."""
+        rows, width = hashed.shape
+        slots = np.zeros((rows, 2 * width + 1), np.intp)
+        single = slots[:, 1 : width + 1]
+        single[:] = hashed
+        np.multiply(single, FNV, slots[:, width + 1 :])
+        self._cut(slots)
+        extended = np.ones((rows, width + 1), np.float32)
+        extended[:, 1:] = values
+        return slots, extended
+
+    def _cut(self, slots: Slots) -> None:
+        """Make slots of hashes: a model looks at their low bits only."""
         if self._stride > 1:
-            hashed = hashed * self._stride
-        slots = np.empty(2 * width + 1, np.intp)
-        slots[0] = 0
-        np.bitwise_and(hashed, self._mask, out=slots[1 : width + 1])
-        np.bitwise_and(hashed * FNV, self._mask, out=slots[width + 1 :])
-        values = np.empty(width + 1, np.float32)
-        values[0] = 1.0
-        values[1:] = context.values
-        return _Row(context.shape, slots, values)
+            slots *= self._stride
+        slots &= self._mask
 
     def _common(self, row: "_Row") -> np.float32:
         """Return the sum of the context's own terms."""
         plan = self._interactions.plan((), row.shape)
         pairs = plan.common
+        values = row.values.take(pairs.left_values)
+        values *= row.values.take(pairs.right_values)
         found = self._weigh(row.slots.take(pairs.left) ^ row.slots.take(pairs.right))
-        found *= row.values.take(pairs.left_values)
-        found *= row.values.take(pairs.right_values)
-        total: np.float32 = np.add.reduce(found)
+        total: np.float32 = found.dot(values)
         if plan.higher_common:
             total += self._higher(plan.higher_common, row.slots[None, 1:], row.values[None, 1:])[0]
         return total
 
-    def _scores(self, group: "_Group", row: "_Row", common: np.float32) -> Floats:
-        """Return each action's score, the same to the bit as for a set that came again."""
-        plan = self._interactions.plan(group.table.shape, row.shape)
-        pairs = plan.mixed
-        right, right_values = row.slots.take(pairs.right), row.values.take(pairs.right_values)
-        scores = group.table.scores.take(group.rows)
-        scores += common
-        step = max(1, _TERMS_AT_ONCE // max(1, pairs.left.size))
-        for start in range(0, len(scores), step):
-            part = slice(start, start + step)
-            left, left_values = group.table.left(pairs, group.rows[part])
-            found = self._weigh(left ^ right)
-            found *= left_values
-            found *= right_values
-            if found.size:
-                starts = np.arange(0, found.size, found.shape[1])
-                scores[part] += np.add.reduceat(found.ravel(), starts)
-        if plan.higher_mixed:
-            scores += self._higher_mixed(plan.higher_mixed, group, row)
-        return scores
-
-    def _found(self, mixed: "_Mixed", row: "_Row") -> Floats:
-        """Return the terms that actions have together with the context, one after the other."""
+    def _scores(self, group: "_Group", row: "_Row") -> Floats:
+        """Return each action's score but for what is common; the same set gives the same bits."""
+        mixed = group.mixed.get(row.shape)
+        if mixed is None:
+            plan = self._interactions.plan(group.table.shape, row.shape)
+            if len(group.rows) > 1 and len(group.rows) * len(plan.mixed.left) > _TERMS_AT_ONCE:
+                return np.concatenate([self._scores(half, row) for half in group.halves()])
+            mixed = _Mixed(group, plan)
+            group.keep(row.shape, mixed)
         found = self._weigh(mixed.slots ^ row.slots.take(mixed.right))
         found *= mixed.values
-        found *= row.values.take(mixed.right_values)
-        return found
-
-    def _keep(self, known: "_Set", context: Shape) -> "_Mixed | None":
-        """Return, and keep, what the mixed pairs need of a set that came again, unless it is much.
-
-        Terms of three and more features are not among it.
-        """
-        if not known.came_again:
-            return None
-        plans = [self._interactions.plan(group.table.shape, context) for group in known.groups]
-        sizes = [
-            len(plan.mixed.left) * len(group.rows)
-            for plan, group in zip(plans, known.groups, strict=True)
-        ]
-        if any(plan.higher_mixed for plan in plans) or not 0 < 28 * sum(sizes) <= known.budget:
-            return None
-        if len(known.mixed) >= _SHAPES_KEPT:
-            known.mixed = {}
-        mixed = _Mixed.of(known.groups, [plan.mixed for plan in plans])
-        known.mixed[context] = mixed
-        return mixed
+        scores: Floats = found.dot(row.values.take(mixed.right_values))
+        scores += group.scores
+        if mixed.higher:
+            scores += self._higher_mixed(mixed.higher, group, row)
+        return scores
 
     def _higher_mixed(self, terms: Terms, group: "_Group", row: "_Row") -> Floats:
         """Return each action's sum of terms of three and more features with the context."""
@@ -213,30 +194,11 @@ class Scorer:
             slots = (slots + self._offset) & self._mask
         return self._weights.take(slots)
 
-    def _extended(self, hashed: NDArray[np.uint32], values: Floats) -> tuple[Slots, Floats]:
-        """Return extended rows (``interactions.Pairs``) of slots and of values."""
-        rows, width = hashed.shape
-        if self._stride > 1:
-            hashed = hashed * self._stride
-        slots = np.zeros((rows, 2 * width + 1), np.intp)
-        np.bitwise_and(hashed, self._mask, out=slots[:, 1 : width + 1])
-        np.bitwise_and(hashed * FNV, self._mask, out=slots[:, width + 1 :])
-        extended = np.ones((rows, width + 1), np.float32)
-        extended[:, 1:] = values
-        return slots, extended
-
-    def _set(self, texts: tuple[bytes, ...]) -> "_Set":
-        """Return the actions side by side; what a set needs is kept if it comes again."""
-        known = self._sets.get(texts)
-        if known is None:
-            known = _Set(self._groups(texts))
-            self._sets.put(texts, known, sum(map(len, texts)) + _SHAPES_KEPT * known.budget)
-        else:
-            known.came_again = True
-        return known
-
-    def _groups(self, texts: Sequence[bytes]) -> "list[_Group]":
+    def _groups(self, texts: tuple[bytes, ...]) -> "list[_Group]":
         """Return the actions by shape; those not seen before are added to their tables."""
+        groups = self._sets.get(texts)
+        if groups is not None:
+            return groups
         places = self._places
         found = [places.get(text) for text in texts]
         if None in found:
@@ -247,7 +209,16 @@ class Scorer:
             positions, rows = by_table.setdefault(table, ([], []))
             positions.append(position)
             rows.append(row)
-        return [_Group(table, *each) for table, each in by_table.items()]
+        comes_again = hash(texts) in self._seen
+        groups = [_Group(table, *each, comes_again) for table, each in by_table.items()]
+        if comes_again:
+            cost = sum(map(len, texts)) + _SHAPES_KEPT * sum(group.budget for group in groups)
+            self._sets.put(texts, groups, cost)
+        elif len(self._seen) < _SETS_SEEN:
+            self._seen.add(hash(texts))
+        else:
+            self._seen.clear()
+        return groups
 
     def _add(self, texts: Sequence[bytes]) -> "dict[bytes, tuple[_Table, int]]":
         """Add actions to their tables; return the places of all that are known then."""
@@ -257,7 +228,7 @@ class Scorer:
             new = {text: None for text in texts if text not in self._places}
             for shape, alike, hashed, values in read_actions(new, zeros=True):
                 plan = self._interactions.plan(shape, ())
-                slots, extended = self._extended(*_with_constant(hashed, values))
+                slots, extended = self._extended(hashed, values)
                 scores = self._within(plan.own, slots, extended)
                 if plan.higher_own:
                     width = extended.shape[1]
@@ -272,7 +243,8 @@ class Scorer:
     def _forget(self) -> None:
         self._places: dict[bytes, tuple[_Table, int]] = {}
         self._tables: dict[Shape, _Table] = {}
-        self._sets: RecentlyUsed[tuple[bytes, ...], _Set] = RecentlyUsed(self._sets_budget)
+        self._sets: RecentlyUsed[tuple[bytes, ...], list[_Group]] = RecentlyUsed(self._sets_budget)
+        self._seen: set[int] = set()
         self._spent = 0
 
 
@@ -310,13 +282,6 @@ class _Table:
         self.scores = _appended(self.scores, first, scores)
         return first
 
-    def left(self, pairs: Pairs, rows: Rows) -> tuple[Slots, Floats]:
-        """Return the actions' parts of slots and values of mixed pairs."""
-        return (
-            self.slots.take(rows, axis=0).take(pairs.left, axis=1),
-            self.values.take(rows, axis=0).take(pairs.left_values, axis=1),
-        )
-
 
 class _Group:
     """Actions of a decision that have the same shape.
@@ -325,74 +290,59 @@ class _Group:
         table: Where they stand.
         positions: Their positions in the decision.
         rows: Their rows in the table.
-    """
-
-    def __init__(self, table: _Table, positions: Sequence[int], rows: Sequence[int]) -> None:
-        self.table = table
-        self.positions = np.array(positions)
-        self.rows = np.array(rows)
-
-
-class _Set:
-    """The actions of a decision.
-
-    Attributes:
-        groups: They, by shape.
-        came_again: Whether they were ranked before.
+        scores: Of each action, the part that has nothing to do with the context.
         budget: Bytes that their mixed pairs with one shape of context may take to be kept.
-        mixed: Their mixed pairs with the latest shapes of context, if they came again.
+        mixed: Their mixed pairs with the latest shapes of context.
     """
 
-    def __init__(self, groups: Sequence[_Group]) -> None:
-        self.groups = groups
-        self.came_again = False
-        self.budget = 16384 + 4096 * sum(len(group.rows) for group in groups)
+    __slots__ = ("budget", "mixed", "positions", "rows", "scores", "table")
+
+    def __init__(
+        self, table: _Table, positions: Sequence[int], rows: Sequence[int], keeps: bool
+    ) -> None:
+        self.table = table
+        self.positions = positions
+        self.rows = np.array(rows)
+        self.scores = table.scores.take(self.rows)
+        self.budget = 16384 + 4096 * len(rows) if keeps else 0
         self.mixed: dict[Shape, _Mixed] = {}
 
+    def halves(self) -> "tuple[_Group, _Group]":
+        """Return the first and the last of the actions."""
+        rows, middle = self.rows.tolist(), len(self.rows) // 2
+        first = _Group(self.table, self.positions[:middle], rows[:middle], False)
+        return first, _Group(self.table, self.positions[middle:], rows[middle:], False)
 
-@dataclass(frozen=True, slots=True, eq=False)
+    def keep(self, context: Shape, mixed: "_Mixed") -> None:
+        """Keep what the mixed pairs with a shape of context need, unless it is much."""
+        if _BYTES_PER_PAIR * mixed.slots.size <= self.budget:
+            if len(self.mixed) >= _SHAPES_KEPT:
+                self.mixed = {}
+            mixed.right = np.tile(mixed.right, (len(mixed.slots), 1))
+            self.mixed[context] = mixed
+
+
 class _Mixed:
-    """The mixed pairs of all actions of a set with one shape of context, one after the other.
+    """The terms that the actions of a group have together with one shape of context.
 
     Attributes:
-        scores: Each action's own score.
-        slots: The actions' parts of the slots.
+        slots: ``actions x pairs``, the actions' parts of the slots.
         values: Likewise, of the values.
-        right: Columns of the context's extended row of slots.
-        right_values: Likewise, of values.
-        actions: Positions of the actions that have such pairs.
-        starts: Where the pairs of each of these begin.
+        right: Columns of the context's extended row of slots, for each action or for all.
+        right_values: Likewise, of values, the same for all actions.
+        higher: Terms of three and more features.
     """
 
-    scores: Floats
-    slots: Slots
-    values: Floats
-    right: Slots
-    right_values: Slots
-    actions: Slots
-    starts: Slots
+    __slots__ = ("higher", "right", "right_values", "slots", "values")
 
-    @staticmethod
-    def of(groups: Sequence[_Group], pairs: Sequence[Pairs]) -> "_Mixed":
-        """Line up the actions of groups, in their order in the decision, and their pairs."""
-        parts: dict[int, tuple[np.float32, Slots, Floats, Pairs]] = {}
-        for group, mixed in zip(groups, pairs, strict=True):
-            scores = group.table.scores.take(group.rows)
-            lefts = group.table.left(mixed, group.rows)
-            for position, *part in zip(group.positions.tolist(), scores, *lefts, strict=True):
-                parts[position] = (*part, mixed)
-        scores_, slots, values, pairs_ = zip(*(parts[at] for at in sorted(parts)), strict=True)
-        sizes = np.array([len(each) for each in slots])
-        used = np.flatnonzero(sizes)
-        return _Mixed(
-            scores=np.array(scores_),
-            slots=np.concatenate(slots),
-            values=np.concatenate(values),
-            right=np.concatenate([each.right for each in pairs_]),
-            right_values=np.concatenate([each.right_values for each in pairs_]),
-            actions=used,
-            starts=(np.cumsum(sizes) - sizes)[used],
-        )
+    def __init__(self, group: _Group, plan: Plan) -> None:
+        """Line up the pairs of a group's actions."""
+        table, pairs = group.table, plan.mixed
+        self.slots = table.slots.take(group.rows, axis=0).take(pairs.left, axis=1)
+        self.values = table.values.take(group.rows, axis=0).take(pairs.left_values, axis=1)
+        self.right = pairs.right
+        self.right_values = pairs.right_values
+        self.higher = plan.higher_mixed
 
 
 def _appended(array: np.ndarray, count: int, more: np.ndarray) -> np.ndarray:
@@ -408,12 +358,3 @@ def _appended(array: np.ndarray, count: int, more: np.ndarray) -> np.ndarray:
         array = larger
     array[count:needed] = more
     return array
-
-
-def _with_constant(hashed: NDArray[np.uint32], values: Floats) -> tuple[NDArray[np.uint32], Floats]:
-    """Return rows of hashes and values with the constant in the last column."""
-    rows = len(hashed)
-    return (
-        np.concatenate((hashed, np.full((rows, 1), CONSTANT_HASH, np.uint32)), axis=1),
-        np.concatenate((values, np.ones((rows, 1), np.float32)), axis=1),
-    )

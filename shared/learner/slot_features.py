@@ -11,8 +11,6 @@ from functools import lru_cache
 from typing import Any
 
 import msgspec
-import numpy as np
-from numpy.typing import NDArray
 
 from shared.learner.arguments import LearningSettings
 from shared.learner.features import FeatureError, Features, shared_features, split_decision
@@ -24,7 +22,7 @@ from shared.learner.interactions import (
     counts,
 )
 
-_Part = tuple[NDArray[np.uint32], NDArray[np.float32]]
+_Part = tuple[list[int], list[float]]
 
 _decode = msgspec.json.Decoder().decode
 _decode_slot = msgspec.json.Decoder(dict[str, msgspec.Raw]).decode
@@ -52,7 +50,7 @@ class Slot:
         ]
 
 
-NO_SLOT = Slot(Features((), np.zeros(0, np.uint32), np.zeros(0, np.float32)), None)
+NO_SLOT = Slot(Features((), [], []), None)
 """The one slot of a decision that is not over slots."""
 
 
@@ -96,7 +94,7 @@ def are_numbered(slots: Sequence[Slot], settings: LearningSettings) -> bool:
     Not so for a single slot without features: it is as if there were none.
     """
     return len(slots) > 1 or any(
-        counts(namespace, settings.ignore, settings.keep) and values.any()
+        counts(namespace, settings.ignore, settings.keep) and any(values)
         for namespace, (_, values) in _parts(slots[0].features)
     )
 
@@ -168,12 +166,12 @@ def _joined(parts: Sequence[tuple[int, _Part]]) -> Features:
         sizes[namespace] = sizes.get(namespace, 0) + len(hashes)
     return Features(
         tuple(sizes.items()),
-        np.concatenate([np.zeros(0, np.uint32), *(hashes for _, (hashes, _) in parts)]),
-        np.concatenate([np.zeros(0, np.float32), *(values for _, (_, values) in parts)]),
+        [each for _, (hashes, _) in parts for each in hashes],
+        [each for _, (_, values) in parts for each in values],
     )
 
 
 @lru_cache(maxsize=64)
 def _index_feature(index: int) -> _Part:
     hashed = hash_text(f"index{index}", hash_text("_id", 0))
-    return np.array([hashed], np.uint32), np.ones(1, np.float32)
+    return [hashed], [1.0]

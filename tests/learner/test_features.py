@@ -7,6 +7,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from shared.learner import features
 from shared.learner.features import (
     FeatureError,
     features_of_actions,
@@ -52,8 +53,8 @@ def test_the_constant_and_very_long_digits_have_hashes():
 
 
 def namespaces(text):
-    features = action_features(text)
-    return [(chr(namespace), size) for namespace, size in features.shape]
+    found = action_features(text)
+    return [(chr(namespace), size) for namespace, size in found.shape]
 
 
 def test_a_group_takes_its_place_when_its_first_namespace_is_closed():
@@ -63,9 +64,42 @@ def test_a_group_takes_its_place_when_its_first_namespace_is_closed():
 
 
 def test_features_of_one_letter_stand_where_they_were_written():
-    features = action_features(b'{"j":{"first":1,"joint":{"second":2},"third":3}}')
+    found = action_features(b'{"j":{"first":1,"joint":{"second":2},"third":3}}')
 
-    assert features.values.tolist() == [1.0, 2.0, 3.0]
+    assert found.values == [1.0, 2.0, 3.0, 1.0]  # the constant comes last
+
+
+flat_names = st.sampled_from(["a", "ab", "b", "_tag", "_text", "1", "", "é"])
+flat_values = st.one_of(
+    st.sampled_from([0, 1, -2.5, 1e39, 1e-60, True, False, None, "x", "", "7", "a b"]),
+    st.dictionaries(flat_names, st.integers(0, 1), max_size=1),
+    st.lists(st.one_of(st.none(), st.integers(0, 2), st.just({"x": 1})), max_size=2),
+)
+objects = st.dictionaries(flat_names, flat_values, max_size=3)
+
+
+@settings(max_examples=500, deadline=None)
+@given(st.dictionaries(flat_names, st.one_of(objects, st.lists(objects, max_size=2), flat_values)))
+def test_the_quick_way_of_flat_objects_gives_the_same_features(root):
+    for zeros in (False, True):
+        quick = features._flat(root, zeros)
+
+        assert quick in (None, features._Walk(zeros).features(root))
+
+
+def test_the_usual_layout_takes_the_quick_way():
+    assert features._flat({"_tag": "x", "i": {"id": "x"}, "j": [{"a": True}, {"b": "c"}]}, False)
+
+
+@pytest.mark.parametrize("context", ["[]", '{"os":1}', '"x"'])
+@pytest.mark.parametrize("more", ["", ',"G":{"a":1}', ',"_p":[1]'])
+def test_a_decision_is_split_alike_whatever_stands_beside_its_context(context, more):
+    shared, actions = split_decision(
+        f'{{"_multi":[{{"a":1}},{{}}]{more},"FromUrl":{context}}}'.encode()
+    )
+
+    assert bytes(shared["FromUrl"]) == context.encode()
+    assert list(map(bytes, actions)) == [b'{"a":1}', b"{}"]
 
 
 def test_names_with_an_underscore_are_skipped_and_text_is_split():
@@ -73,9 +107,9 @@ def test_names_with_an_underscore_are_skipped_and_text_is_split():
 
 
 def test_numbers_beyond_float32_are_infinite_or_nothing():
-    features = action_features(b'{"n":{"big":1e39,"small":1e-60,"less":-1e39}}')
+    found = action_features(b'{"n":{"big":1e39,"small":1e-60,"less":-1e39}}')
 
-    assert features.values.tolist() == [np.inf, -np.inf]
+    assert found.values == [np.inf, -np.inf, 1.0]
 
 
 @pytest.mark.parametrize(
