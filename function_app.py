@@ -7,6 +7,7 @@ import azure.functions as func
 
 from dashboard_function.blueprint import blueprint as dashboard
 from manage_function.blueprint import blueprint as manage
+from manage_function.loops import blueprint as loops
 from rank_function.blueprint import blueprint as rank
 from reward_function.blueprint import blueprint as reward
 from shared import wiring
@@ -15,5 +16,5 @@ from train_function.blueprint import blueprint as train
 wiring.settings()
 
 app = func.FunctionApp()
-for blueprint in (rank, reward, train, manage, dashboard):
+for blueprint in (rank, reward, train, manage, loops, dashboard):
     app.register_functions(blueprint)

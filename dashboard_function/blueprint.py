@@ -26,8 +26,8 @@ async def health(req: func.HttpRequest) -> func.HttpResponse:
 
     It costs storage nothing: the answer is what the last poll saw.
     """
-    app = await wiring.application()
     try:
+        app = await (await wiring.process()).application()
         async with asyncio.timeout(PATIENCE):
             served = await app.reader.served()
     except (StorageError, TimeoutError):

@@ -4,6 +4,7 @@ import asyncio
 
 import azure.functions as func
 
+from shared import wiring
 from shared.contract.errors import ContractError, ErrorCode, sentence
 from shared.contract.model_properties import is_signed, render_model_properties
 from shared.contract.operations import (
@@ -25,6 +26,7 @@ from shared.contract.service_configuration import (
 )
 from shared.endpoint import Call, authenticate, operation, refusal
 from shared.learner.vw_model import ModelFileError
+from shared.services.loop_state import DEFAULT_LOOP
 from shared.wiring import Application, now
 
 blueprint = func.Blueprint()
@@ -122,7 +124,7 @@ async def delete_model(app: Application, call: Call) -> bytes:
 async def nothing_here(req: func.HttpRequest) -> func.HttpResponse:
     """Answer what no operation answers: 405, or 404 with a hint."""
     try:
-        authenticate(req)
+        await authenticate(await wiring.process(), req, req.route_params.get("loop", DEFAULT_LOOP))
     except Exception as exc:  # noqa: BLE001 (whatever it is, the answer is documented)
         return refusal(exc)
     return refusal(no_operation(req.method, req.url))
@@ -133,6 +135,7 @@ METHODS = ["GET", "POST", "PUT", "DELETE", "PATCH", "HEAD", "OPTIONS"]
 for _name, _route in {
     "nothing_here": "personalizer/{*path}",
     "nothing_here_2019": "personalization/{*path}",
+    "nothing_here_of_loop": "loops/{loop}/{*path}",
 }.items():
     blueprint.function_name(_name)(
         blueprint.route(_route, methods=METHODS, auth_level=func.AuthLevel.ANONYMOUS)(nothing_here)

@@ -1,29 +1,33 @@
 """One decorator for every operation: version, key, body in, answer out, errors as documented."""
 
-import hashlib
 import hmac
 import logging
 import uuid
 from collections.abc import Awaitable, Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import azure.functions as func
 
 from shared import wiring
 from shared.contract.errors import ContractError, ErrorCode, render_error, sentence
 from shared.contract.fields import check_size
-from shared.contract.operations import PREFIX, Operation
+from shared.contract.operations import Access, Operation, Surface
 from shared.contract.versions import ApiVersion, parse_version
 from shared.learner.features import FeatureError
-from shared.services.ports import EntityTooLarge, StorageError
+from shared.services.loop_registry import digest, opens
+from shared.services.loop_state import DEFAULT_LOOP, UnknownLoop
+from shared.services.ports import Conflict, EntityTooLarge, StorageError
 
 logger = logging.getLogger(__name__)
 
 KEY_HEADER = "Ocp-Apim-Subscription-Key"
 
-_UNAUTHORIZED = (
-    "Access denied due to invalid subscription key or wrong API endpoint. Make sure to provide "
-    "a valid key in the Ocp-Apim-Subscription-Key header and to use this app's endpoint."
+_NO_KEY = (
+    f"Access denied: send a key of this app or loop in the {KEY_HEADER} header; there was none."
+)
+_WRONG_KEY = (
+    "Access denied due to invalid subscription key or wrong API endpoint. The key is none of this "
+    "endpoint's{hint}."
 )
 _HEADERS = {
     "Cache-Control": "no-cache, no-store, must-revalidate",
@@ -38,38 +42,72 @@ class Call:
     """A request that was let in.
 
     Attributes:
-        version: Of the API, as the caller chose it.
+        version: Of the API, as the caller chose it; the newest for what is our own.
+        loop: That it is for.
         url: As sent, percent-encoded.
-        body: As sent, of acceptable size.
+        headers: Of the request; names are case-insensitive.
         parameters: Of the query.
+        route: Parameters of the route.
+        body: As sent, of acceptable size.
     """
 
     version: ApiVersion
+    loop: str
     url: str
-    body: bytes
+    headers: Mapping[str, str]
     parameters: Mapping[str, str]
+    route: Mapping[str, str]
+    body: bytes
 
 
-Handler = Callable[[wiring.Application, Call], Awaitable[bytes]]
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """An answer that is more than a body.
+
+    Attributes:
+        body: Of the answer.
+        headers: On top of those that every answer has.
+        status: Where it is not the operation's usual one.
+    """
+
+    body: bytes
+    headers: Mapping[str, str] = field(default_factory=dict)
+    status: int | None = None
+
+
+LoopHandler = Callable[[wiring.Application, Call], Awaitable[bytes | Answer]]
+AppHandler = Callable[[wiring.Process, Call], Awaitable[bytes | Answer]]
 HttpFunction = Callable[[func.HttpRequest], Awaitable[func.HttpResponse]]
 
 
-def operation(blueprint: func.Blueprint, described: Operation) -> Callable[[Handler], HttpFunction]:
-    """Serve an operation on all versions.
+def operation(
+    blueprint: func.Blueprint, described: Operation
+) -> Callable[[LoopHandler], HttpFunction]:
+    """Serve an operation of a loop on all its routes.
 
-    The handler gets the application and a valid call and returns the body of success. It may
-    raise ``ContractError`` and any storage error.
+    The handler gets the loop's services and a valid call and returns what success looks like. It
+    may raise ``ContractError``, ``UnknownLoop`` and any storage error.
     """
 
-    def register(handler: Handler) -> HttpFunction:
+    def register(handler: LoopHandler) -> HttpFunction:
+        async def handle(process: wiring.Process, call: Call) -> bytes | Answer:
+            return await handler(await process.application(call.loop), call)
+
+        return app_operation(blueprint, described)(handle)
+
+    return register
+
+
+def app_operation(
+    blueprint: func.Blueprint, described: Operation
+) -> Callable[[AppHandler], HttpFunction]:
+    """Serve an operation that is not of one existing loop, as ``operation`` does."""
+
+    def register(handler: AppHandler) -> HttpFunction:
         async def answer(req: func.HttpRequest) -> func.HttpResponse:
             return await _answer(described, handler, req)
 
-        routes = {
-            described.name: f"{PREFIX}/{{version}}/{described.path}",
-            f"{described.name}_versionless": f"{PREFIX}/{described.path}",
-        }
-        for name, route in routes.items():
+        for name, route in described.routes.items():
             blueprint.function_name(name)(
                 blueprint.route(
                     route, methods=[described.method], auth_level=func.AuthLevel.ANONYMOUS
@@ -81,35 +119,62 @@ def operation(blueprint: func.Blueprint, described: Operation) -> Callable[[Hand
 
 
 async def _answer(
-    described: Operation, handler: Handler, req: func.HttpRequest
+    described: Operation, handler: AppHandler, req: func.HttpRequest
 ) -> func.HttpResponse:
-    by_query = req.route_params.get("version") is None
+    personalizer = described.surface is Surface.PERSONALIZER
+    in_path = req.route_params.get("version")
     try:
-        authenticate(req)
-        version = parse_version(req.route_params.get("version"), req.params.get("api-version"))
+        loop = req.route_params.get("loop", DEFAULT_LOOP)
+        process = await wiring.process()
+        await authenticate(process, req, loop, described.access)
+        version = ApiVersion.V1_1_PREVIEW_3
+        if personalizer:
+            version = parse_version(in_path, req.params.get("api-version"))
         body = req.get_body()
         check_size(len(body), described.max_body)
-        answer = await handler(await wiring.application(), Call(version, req.url, body, req.params))
+        call = Call(version, loop, req.url, req.headers, req.params, req.route_params, body)
+        answer = await handler(process, call)
     except Exception as exc:  # noqa: BLE001 (the last line before the caller: all is documented)
-        return refusal(exc, code_header=by_query)
-    return response(described.success, answer, media_type=described.media_type)
+        return refusal(exc, code_header=personalizer and in_path is None)
+    if isinstance(answer, bytes):
+        answer = Answer(answer)
+    status = answer.status or described.success
+    return response(status, answer.body, answer.headers, described.media_type)
 
 
-def authenticate(req: func.HttpRequest) -> None:
+async def authenticate(
+    process: wiring.Process, req: func.HttpRequest, loop: str, access: Access = Access.LOOP
+) -> None:
     """Let a request in, or raise the error of the retired service's gateway.
 
-    Digests are compared, so that the time taken tells nothing about the keys.
+    A key of the app opens every loop; a key of a loop opens that loop. Digests are compared, so
+    that the time taken tells nothing about the keys.
     """
-    given = _digest(req.headers.get(KEY_HEADER, ""))
-    known = [_digest(key) for key in wiring.settings().keys]
-    if not any([hmac.compare_digest(given, key) for key in known]):
-        raise ContractError(ErrorCode.UNAUTHORIZED, _UNAUTHORIZED)
+    key = req.headers.get(KEY_HEADER, "")
+    if not key:
+        raise ContractError(ErrorCode.UNAUTHORIZED, _NO_KEY)
+    if any([hmac.compare_digest(digest(key), digest(known)) for known in process.settings.keys]):
+        return
+    try:
+        if access is Access.LOOP and opens(await process.registry.find(loop), key):
+            return
+    except UnknownLoop:
+        pass  # who has no key is not told which loops there are
+    home = process.registry.opened_by(key)
+    hint = ""
+    if home is not None:
+        hint = (
+            f"; it opens /loops/{home}/, without the right to manage loops"
+            if home == loop
+            else f"; it opens /loops/{home}/"
+        )
+    raise ContractError(ErrorCode.UNAUTHORIZED, _WRONG_KEY.format(hint=hint))
 
 
 def response(
     status: int,
     body: bytes,
-    headers: dict[str, str] | None = None,
+    headers: Mapping[str, str] | None = None,
     media_type: str = "application/json",
 ) -> func.HttpResponse:
     """Return an answer with the headers that the retired service sent."""
@@ -131,12 +196,20 @@ def refusal(exc: Exception, *, code_header: bool = False) -> func.HttpResponse:
 def _documented(exc: Exception) -> ContractError:
     if isinstance(exc, ContractError):
         return exc
+    if isinstance(exc, UnknownLoop):
+        return ContractError(
+            ErrorCode.RESOURCE_NOT_FOUND,
+            "There is no such loop; PUT /loops/{loop} makes one.",
+            "loop",
+        )
     if isinstance(exc, EntityTooLarge):
         return ContractError(
             ErrorCode.PAYLOAD_SIZE_EXCEEDED, "The request is too large to be stored.", "body"
         )
     if isinstance(exc, FeatureError):
         return ContractError(ErrorCode.INVALID_RANK_REQUEST, sentence(exc), "actions")
+    if isinstance(exc, Conflict):
+        return ContractError(ErrorCode.CONFLICT, "Somebody else is changing it; try again.")
     if isinstance(exc, StorageError):
         logger.error("storage: %s", exc)
         return ContractError(
@@ -144,7 +217,3 @@ def _documented(exc: Exception) -> ContractError:
         )
     logger.error("unexpected %s", type(exc).__name__, exc_info=exc)
     return ContractError(ErrorCode.INTERNAL_SERVER_ERROR, "An unexpected error occurred.")
-
-
-def _digest(key: str) -> bytes:
-    return hashlib.sha256(key.encode()).digest()

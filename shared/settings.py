@@ -4,6 +4,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import timedelta
 
+import msgspec
+
 
 class SettingsError(Exception):
     """An app setting is missing or wrong; the app must not start."""
@@ -35,6 +37,7 @@ APP_SETTINGS = (
     AppSetting("CLOCK_SKEW_SECONDS", "5", "By how much clocks of instances may differ."),
     AppSetting("MODEL_POLL_SECONDS", "5", "How often an instance looks for a new model."),
     AppSetting("METRICS_SECONDS", "300", "Width of the narrowest row of metrics."),
+    AppSetting("LOOPS", "", "Declared loops: a JSON object of names and their settings."),
 )
 
 MIN_KEY = 16
@@ -59,6 +62,7 @@ class Settings:
     clock_skew: timedelta
     model_poll: timedelta
     metrics_seconds: int
+    loops: Mapping[str, bytes]
 
     @classmethod
     def from_environ(cls, environ: Mapping[str, str]) -> "Settings":
@@ -94,6 +98,7 @@ class Settings:
             clock_skew=timedelta(seconds=_number(given, "CLOCK_SKEW_SECONDS", 0, 300)),
             model_poll=timedelta(seconds=_number(given, "MODEL_POLL_SECONDS", 0.1, 3600)),
             metrics_seconds=_part_of_an_hour(given, "METRICS_SECONDS"),
+            loops=_loops(given["LOOPS"]),
         )
 
 
@@ -102,6 +107,14 @@ def _part_of_an_hour(given: Mapping[str, str], name: str) -> int:
     if 3600 % seconds:
         raise SettingsError(f"{name} must divide an hour without rest, such as 5, 60 or 300")
     return seconds
+
+
+def _loops(text: str) -> dict[str, bytes]:
+    try:
+        found = msgspec.json.decode(text or "{}", type=dict[str, msgspec.Raw])
+    except msgspec.DecodeError as exc:
+        raise SettingsError("LOOPS must be a JSON object of loop names and settings") from exc
+    return {name: bytes(document) for name, document in found.items()}
 
 
 def _number(given: Mapping[str, str], name: str, low: float, high: float) -> float:

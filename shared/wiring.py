@@ -13,8 +13,12 @@ from azure.core.credentials_async import AsyncTokenCredential
 from azure.data.tables.aio import TableServiceClient
 from azure.storage.blob.aio import BlobServiceClient
 
+from shared.contract.errors import ContractError
+from shared.contract.loop_document import LoopDocument, parse_loop_document
 from shared.services.append import Writing
-from shared.services.loop_state import LoopDefaults, Loops
+from shared.services.logs import LogService
+from shared.services.loop_registry import LoopRegistry, is_loop_name
+from shared.services.loop_state import DEFAULT_LOOP, LoopDefaults, Loops
 from shared.services.metrics import MetricsService
 from shared.services.metrics_store import MetricsStore
 from shared.services.model import ModelService
@@ -23,11 +27,10 @@ from shared.services.rank import RankService
 from shared.services.reward import RewardService
 from shared.services.serving import LoopReader
 from shared.services.train import Training, TrainService
-from shared.settings import Settings
+from shared.settings import Settings, SettingsError
 from shared.storage.azure_blobs import AzureBlobStore
 from shared.storage.azure_tables import AzureEventStore
 
-DEFAULT_LOOP = "default"
 CONTAINER = "personalizer"
 """Blob container; with the tables it makes a storage account the home of one app."""
 
@@ -52,6 +55,7 @@ class Application:
     train: TrainService
     models: ModelService
     metrics: MetricsService
+    logs: LogService
 
 
 def now() -> datetime:
@@ -60,10 +64,9 @@ def now() -> datetime:
 
 
 def build(settings: Settings, stores: Stores, loop: str = DEFAULT_LOOP) -> Application:
-    """Return the services over given stores."""
+    """Return the services of one loop over given stores."""
     writing = Writing(settings.write_deadline, settings.clock_skew)
-    defaults = LoopDefaults(settings.shards, settings.bucket_seconds)
-    loops = Loops(stores.blobs, now, lambda: uuid.uuid4().hex, defaults)
+    loops = _loops(settings, stores)
     reader = LoopReader(loop, stores.blobs, loops, now, settings.model_poll)
     metrics = MetricsStore(stores.blobs, settings.metrics_seconds)
     training = Training(lease_seconds=settings.train_lease_seconds)
@@ -78,7 +81,75 @@ def build(settings: Settings, stores: Stores, loop: str = DEFAULT_LOOP) -> Appli
             loop, loops, stores.blobs, stores.events, now, writing, training, metrics
         ),
         metrics=MetricsService(loop, loops, metrics, now, writing),
+        logs=LogService(reader, loops, stores.blobs, stores.events, now),
     )
+
+
+def _loops(settings: Settings, stores: Stores) -> Loops:
+    defaults = LoopDefaults(settings.shards, settings.bucket_seconds)
+    return Loops(stores.blobs, now, lambda: uuid.uuid4().hex, defaults)
+
+
+class Process:
+    """All loops of one process.
+
+    Attributes:
+        settings: The app's.
+        registry: Which loops there are.
+        declared: Whether the loops that the settings declare have been applied.
+    """
+
+    def __init__(self, settings: Settings, stores: Stores) -> None:
+        """Serve what is in ``stores``."""
+        self.settings = settings
+        self.registry = LoopRegistry(
+            _loops(settings, stores), stores.blobs, stores.events, now, settings.model_poll
+        )
+        self._stores = stores
+        self._applications: dict[str, Application] = {}
+        self.declared = False
+
+    async def application(self, loop: str = DEFAULT_LOOP) -> Application:
+        """Return the services of a loop, built when first needed.
+
+        Raises:
+            UnknownLoop: There is no such loop.
+        """
+        if loop != DEFAULT_LOOP:
+            await self.registry.find(loop)
+        found = self._applications.get(loop)
+        if found is None:
+            found = self._applications[loop] = build(self.settings, self._stores, loop)
+        return found
+
+    async def declare(self) -> None:
+        """Apply the loops that the app's settings declare."""
+        for loop, document in declared_loops(self.settings).items():
+            await self.registry.create(loop)
+            await self.registry.declare(loop, document.change, document.digest)
+        self.declared = True
+
+    async def close(self) -> None:
+        """Stop what runs in the background."""
+        for application in self._applications.values():
+            await application.reader.close()
+
+
+def declared_loops(settings: Settings) -> dict[str, LoopDocument]:
+    """Return the documents of the loops that the setting ``LOOPS`` declares.
+
+    Raises:
+        SettingsError: A document is wrong.
+    """
+    found = {}
+    for loop, text in settings.loops.items():
+        if not is_loop_name(loop):
+            raise SettingsError(f"LOOPS: {loop!r} cannot be the name of a loop")
+        try:
+            found[loop] = parse_loop_document(text, now)
+        except ContractError as exc:
+            raise SettingsError(f"LOOPS: {loop}: {exc.target}: {exc.message}") from exc
+    return found
 
 
 @asynccontextmanager
@@ -111,17 +182,18 @@ def _identity(settings: Settings) -> AsyncTokenCredential:
     return DefaultAzureCredential()
 
 
-class _Process:
-    """The one application of this process's serving event loop, built when first needed."""
+class _Here:
+    """What this operating system process has opened."""
 
     def __init__(self) -> None:
         self.settings: Settings | None = None
-        self.application: Application | None = None
+        self.process: Process | None = None
         self.event_loop: asyncio.AbstractEventLoop | None = None
+        self.opening = asyncio.Lock()
         self.stores: AbstractAsyncContextManager[Stores] | None = None
 
 
-_process = _Process()
+_here = _Here()
 
 
 def settings() -> Settings:
@@ -130,21 +202,31 @@ def settings() -> Settings:
     Raises:
         SettingsError: The app must not start with them.
     """
-    if _process.settings is None:
-        _process.settings = Settings.from_environ(os.environ)
-    return _process.settings
+    if _here.settings is None:
+        found = Settings.from_environ(os.environ)
+        declared_loops(found)
+        _here.settings = found
+    return _here.settings
 
 
-async def application() -> Application:
-    """Return this process's services; they live as long as the process.
+async def process() -> Process:
+    """Return this process's loops; they live as long as it does.
 
     Azure's asynchronous clients belong to the event loop in which they are made, so this must
     not happen at import.
+
+    Raises:
+        StorageError: Declared loops could not be applied; the next call tries again.
     """
     event_loop = asyncio.get_running_loop()
-    if _process.application is None or _process.event_loop is not event_loop:
-        # There is no shutdown hook in Azure Functions: the stores close with the process.
-        _process.stores = azure_stores(settings())
-        _process.application = build(settings(), await _process.stores.__aenter__())
-        _process.event_loop = event_loop
-    return _process.application
+    if _here.event_loop is not event_loop:
+        _here.event_loop, _here.opening, _here.process = event_loop, asyncio.Lock(), None
+    async with _here.opening:
+        opened = _here.process
+        if opened is None:
+            # There is no shutdown hook in Azure Functions: the stores close with the process.
+            _here.stores = azure_stores(settings())
+            opened = _here.process = Process(settings(), await _here.stores.__aenter__())
+        if not opened.declared:
+            await opened.declare()
+        return opened

@@ -3,7 +3,7 @@
 from pathlib import Path
 
 from shared.contract.errors import ErrorCode
-from shared.contract.operations import OPERATIONS
+from shared.contract.operations import OPERATIONS, Surface
 from shared.settings import APP_SETTINGS
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -28,4 +28,6 @@ def test_every_error_is_documented_with_its_status():
 
 def test_every_operation_is_in_the_table():
     for operation in OPERATIONS:
-        assert f"| {operation.name} | `{operation.method} {operation.path}` |" in COMPATIBILITY
+        personalizer = operation.surface is Surface.PERSONALIZER
+        path = operation.path if personalizer else f"/{operation.routes[operation.name]}"
+        assert f"| {operation.name} | `{operation.method} {path}` |" in COMPATIBILITY

@@ -1,4 +1,4 @@
-"""One training run, in this process: ``python -m train_function.run [loop]``."""
+"""Training runs, in this process: ``python -m train_function.run LOOP``."""
 
 import asyncio
 import logging
@@ -7,24 +7,56 @@ import sys
 import msgspec
 
 from shared import wiring
+from shared.services.loop_state import UnknownLoop
+from shared.services.ports import StorageError
 from shared.services.train import TrainingReport
 
 logger = logging.getLogger(__name__)
 
 
 def run(loop: str) -> TrainingReport:
-    """Train until nothing is left to learn or the run's time is over."""
-    report = asyncio.run(_train(loop))
-    logger.info("training of loop %s: %s", loop, report)
-    return report
+    """Train a loop until nothing is left to learn or the run's time is over."""
+    return asyncio.run(_train(loop))
+
+
+def run_all() -> None:
+    """Train every loop, one after the other. One that cannot be trained does not stop the rest.
+
+    Raises:
+        StorageError: At least one loop could not be trained.
+    """
+    asyncio.run(_train_all())
+
+
+async def _train_all() -> None:
+    settings = wiring.settings()
+    failed = []
+    async with wiring.azure_stores(settings) as stores:
+        process = wiring.Process(settings, stores)
+        await process.declare()
+        for loop in await process.registry.names():
+            try:
+                await _report(process, loop)
+            except UnknownLoop:
+                pass  # it was deleted in the meantime
+            except StorageError as exc:
+                logger.error("loop %s cannot be trained: %s", loop, exc)
+                failed.append(loop)
+    if failed:
+        raise StorageError(f"loops that could not be trained: {', '.join(failed)}")
 
 
 async def _train(loop: str) -> TrainingReport:
     settings = wiring.settings()
     async with wiring.azure_stores(settings) as stores:
-        return await wiring.build(settings, stores, loop).train.train()
+        return await _report(wiring.Process(settings, stores), loop)
+
+
+async def _report(process: wiring.Process, loop: str) -> TrainingReport:
+    report = await (await process.application(loop)).train.train()
+    logger.info("training of loop %s: %s", loop, report)
+    return report
 
 
 if __name__ == "__main__":
-    arguments = sys.argv[1:] or [wiring.DEFAULT_LOOP]
-    sys.stdout.buffer.write(msgspec.json.encode(run(arguments[0])))
+    sys.stdout.buffer.write(msgspec.json.encode(run(sys.argv[1])))

@@ -46,6 +46,7 @@ class ErrorCode(Enum):
     RESOURCE_NOT_FOUND = _Code("ResourceNotFound", 404, "There is nothing at this path.")
     UNAUTHORIZED = _Code("401", 401, "The key is missing or wrong.")
     METHOD_NOT_ALLOWED = _Code("MethodNotAllowed", 405, "The path exists for other methods.")
+    CONFLICT = _Code("Conflict", 409, "Somebody else is changing the same thing; try again.")
     INTERNAL_SERVER_ERROR = _Code("InternalServerError", 500, "A fault of the service itself.")
     STORAGE_UNAVAILABLE = _Code(
         "StorageUnavailable", 503, "Nothing was stored; the call can be repeated."

@@ -18,8 +18,7 @@ def event_id_from_url(url: str) -> str:
         ContractError: The id is empty, too long, or not UTF-8.
     """
     try:
-        segments = urlsplit(url).path.split("/")
-        raw = segments[[segment.lower() for segment in segments].index("events") + 1]
+        raw = urlsplit(url).path.split("/")[-2]  # .../events/{eventId}/reward
         return check_id(unquote(raw, errors="strict"), "eventId", _refuse)
     except UnicodeDecodeError as exc:
         raise _refuse("eventId", "eventId is not UTF-8 after percent-decoding.") from exc

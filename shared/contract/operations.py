@@ -1,15 +1,44 @@
 """The table of operations: from it come the routes, the answers 404 and 405, and the docs."""
 
 from dataclasses import dataclass
+from enum import Enum, auto
 from urllib.parse import urlsplit
 
 from shared.contract.errors import ContractError, ErrorCode
 from shared.contract.fields import MAX_BODY_BYTES
 
 PREFIX = "personalizer"
+LOOPS = "loops"
 
 MAX_MODEL_BYTES = 200 << 20
 """What the Functions host lets through by default."""
+
+
+class Surface(Enum):
+    """Where an operation is served.
+
+    Attributes:
+        PERSONALIZER: As the retired service did, below ``/personalizer/``, on every version; the
+            default loop at the root, every loop below ``/loops/{loop}/``.
+        LOOP: Our own, below ``/loops/{loop}/``.
+        APP: Our own, at the root.
+    """
+
+    PERSONALIZER = auto()
+    LOOP = auto()
+    APP = auto()
+
+
+class Access(Enum):
+    """Who may call an operation.
+
+    Attributes:
+        LOOP: Who holds a key of the loop, or of the app.
+        OWNER: Who holds a key of the app.
+    """
+
+    LOOP = auto()
+    OWNER = auto()
 
 
 @dataclass(frozen=True, slots=True)
@@ -17,12 +46,14 @@ class Operation:
     """One call of the API.
 
     Attributes:
-        name: As in the published API documents.
+        name: As in the published API documents, or our own.
         method: HTTP method.
-        path: Below ``/personalizer/{version}/``.
+        path: Below what the surface says.
         success: The only status of success; old clients raise on any other.
         media_type: Of the answer.
         max_body: Bytes that a request's body may have.
+        surface: Where it is served.
+        access: Who may call it.
     """
 
     name: str
@@ -31,6 +62,24 @@ class Operation:
     success: int
     media_type: str = "application/json"
     max_body: int = MAX_BODY_BYTES
+    surface: Surface = Surface.PERSONALIZER
+    access: Access = Access.LOOP
+
+    @property
+    def routes(self) -> dict[str, str]:
+        """Function names and route templates under which it is served."""
+        if self.surface is Surface.APP:
+            return {self.name: self.path}
+        if self.surface is Surface.LOOP:
+            return {self.name: f"{LOOPS}/{{loop}}/{self.path}".rstrip("/")}
+        versioned = f"{PREFIX}/{{version}}/{self.path}"
+        versionless = f"{PREFIX}/{self.path}"
+        return {
+            self.name: versioned,
+            f"{self.name}_versionless": versionless,
+            f"{self.name}_of_loop": f"{LOOPS}/{{loop}}/{versioned}",
+            f"{self.name}_of_loop_versionless": f"{LOOPS}/{{loop}}/{versionless}",
+        }
 
 
 RANK = Operation("Rank", "POST", "rank", 201)
@@ -46,6 +95,28 @@ GET_MODEL = Operation("Model_Get", "GET", "model", 200, media_type="application/
 PUT_MODEL = Operation("Model_Import", "PUT", "model", 204, max_body=MAX_MODEL_BYTES)
 RESET_MODEL = Operation("Model_Reset", "DELETE", "model", 204)
 
+DELETE_LOGS = Operation("Log_Delete", "DELETE", "logs", 204)
+GET_LOG_PROPERTIES = Operation("Log_GetProperties", "GET", "logs/properties", 200)
+
+LIST_LOOPS = Operation("Loops_List", "GET", LOOPS, 200, surface=Surface.APP, access=Access.OWNER)
+PUT_LOOP = Operation("Loops_Put", "PUT", "", 200, surface=Surface.LOOP, access=Access.OWNER)
+GET_LOOP = Operation("Loops_Get", "GET", "", 200, surface=Surface.LOOP)
+DELETE_LOOP = Operation(
+    "Loops_Delete", "DELETE", "", 204, surface=Surface.LOOP, access=Access.OWNER
+)
+REGENERATE_KEY = Operation(
+    "Loops_RegenerateKey",
+    "POST",
+    "keys/{number}/regenerate",
+    200,
+    surface=Surface.LOOP,
+    access=Access.OWNER,
+)
+TRAIN = Operation("Loops_Train", "POST", "train", 200, surface=Surface.LOOP)
+GET_LOG = Operation(
+    "Loops_GetLog", "GET", "log", 200, media_type="application/x-ndjson", surface=Surface.LOOP
+)
+
 OPERATIONS = (
     RANK,
     REWARD,
@@ -59,26 +130,35 @@ OPERATIONS = (
     GET_MODEL,
     PUT_MODEL,
     RESET_MODEL,
+    DELETE_LOGS,
+    GET_LOG_PROPERTIES,
+    LIST_LOOPS,
+    PUT_LOOP,
+    GET_LOOP,
+    DELETE_LOOP,
+    REGENERATE_KEY,
+    TRAIN,
+    GET_LOG,
 )
 
 
 def no_operation(method: str, url: str) -> ContractError:
     """Return the error for a request that no operation answers: 405, or 404 with a hint."""
     try:
-        segments = urlsplit(url).path.strip("/").split("/")
+        path = urlsplit(url).path.strip("/").split("/")
     except ValueError:
         return _not_found("The URL cannot be read.")
-    if segments[0].lower() == "personalization":
+    if path[0].lower() == "personalization":
         return _not_found("The API's path is /personalizer/v1.0/..., not /personalization/...")
-    rest = segments[1:]
-    for path in (rest, rest[1:]):
-        allowed = sorted({o.method for o in OPERATIONS if _matches(o.path, path)})
-        if allowed and method.upper() not in allowed:
-            return ContractError(
-                ErrorCode.METHOD_NOT_ALLOWED,
-                f"This path answers {', '.join(allowed)} only.",
-                allowed=", ".join(allowed),
-            )
+    allowed = sorted(
+        {o.method for o in OPERATIONS for route in o.routes.values() if _matches(route, path)}
+    )
+    if allowed and method.upper() not in allowed:
+        return ContractError(
+            ErrorCode.METHOD_NOT_ALLOWED,
+            f"This path answers {', '.join(allowed)} only.",
+            allowed=", ".join(allowed),
+        )
     return _not_found("There is no such operation; paths look like /personalizer/v1.0/rank.")
 
 

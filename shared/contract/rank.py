@@ -1,5 +1,6 @@
 """Rank on the wire: the request with its features, and the ranking in the answer."""
 
+from collections.abc import Sequence
 from functools import lru_cache
 from typing import Any
 
@@ -16,6 +17,7 @@ from shared.contract.fields import (
     refuser,
 )
 from shared.events.interaction import Interaction
+from shared.events.learning_mode import LearningMode
 from shared.services.rank_request import Action, RankRequest
 
 MAX_ACTIONS = 50
@@ -55,14 +57,18 @@ def render_rank(interaction: Interaction) -> bytes:
     """Return the answer's body.
 
     Excluded actions keep their place with probability 0; the others fill the free places in the
-    order of the ranking. The chosen action is named apart: it need not be the first.
+    order of the ranking, or in their own where the baseline action is shown. The action to take
+    is named apart: it need not be the first.
     """
+    order: Sequence[int] = interaction.ranking
+    if interaction.mode is not LearningMode.ONLINE:
+        order = range(len(interaction.actions))
     ranking: list[dict[str, Any] | None] = [None] * (
         len(interaction.actions) + len(interaction.excluded)
     )
     for excluded in interaction.excluded:
         ranking[excluded.position] = {"id": excluded.id, "probability": 0.0}
-    ranked = iter(interaction.ranking)
+    ranked = iter(order)
     for place, taken in enumerate(ranking):
         if taken is None:
             action = next(ranked)
@@ -74,7 +80,7 @@ def render_rank(interaction: Interaction) -> bytes:
         {
             "ranking": ranking,
             "eventId": interaction.event_id,
-            "rewardActionId": interaction.actions[interaction.chosen],
+            "rewardActionId": interaction.actions[interaction.shown],
         }
     )
 

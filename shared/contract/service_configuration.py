@@ -13,9 +13,10 @@ from shared.contract.errors import ContractError, ErrorCode
 from shared.contract.fields import check_number, decode, kind, named, parse_object, refuser
 from shared.contract.policy import explored
 from shared.contract.versions import ApiVersion
+from shared.events.learning_mode import LearningMode
 from shared.events.rewards import Aggregation, RewardSettings
 from shared.learner.arguments import ArgumentsError
-from shared.services.loop_settings import AutoOptimization, LearningMode, LogMirror, LoopSettings
+from shared.services.loop_settings import AutoOptimization, LogMirror, LoopSettings
 
 INT32 = 2**31 - 1
 WAIT = (timedelta(seconds=1), timedelta(days=60))
@@ -51,18 +52,43 @@ def parse_service_configuration(
     Raises:
         ContractError: A field is missing or wrong.
     """
-    members = {
-        name: decode(raw, name, _refuse)
-        for name, raw in named(parse_object(body), _REQUIRED + _OPTIONAL).items()
-    }
+    members = _members(parse_object(body))
     required: tuple[str, ...] = _REQUIRED
     if version is ApiVersion.V2022_09_01_PREVIEW:
         required = (*_REQUIRED, "modelRetrainDays")
     for name in required:
         if members.get(name) is None:
             raise _refuse(name, f"{name} is required.")
+    return _changed(members, current, now)
+
+
+def merge_service_configuration(
+    fields: dict[str, msgspec.Raw], current: LoopSettings, now: datetime
+) -> LoopSettings:
+    """Return the settings with some fields changed; our own documents need not have them all.
+
+    Raises:
+        ContractError: A field is unknown or wrong.
+    """
+    known = {name.lower() for name in _REQUIRED + _OPTIONAL}
+    for name in fields:
+        if name.lower() not in known:
+            raise _refuse(name, f"There is no field {name!r} in a service configuration.")
+    present = msgspec.json.decode(render_service_configuration(current, ApiVersion.V1_0))
+    kept = {name: present[name] for name in _REQUIRED}
+    return _changed(kept | _members(fields), current, now)
+
+
+def _members(fields: dict[str, msgspec.Raw]) -> dict[str, Any]:
+    return {
+        name: decode(raw, name, _refuse)
+        for name, raw in named(fields, _REQUIRED + _OPTIONAL).items()
+    }
+
+
+def _changed(members: dict[str, Any], current: LoopSettings, now: datetime) -> LoopSettings:
     rewards = _rewards(members)
-    _check_mode(members, current, rewards)
+    mode = _mode(members, current, rewards)
     exploration = check_number(
         members["explorationPercentage"], 0, 1, "explorationPercentage", _refuse
     )
@@ -72,6 +98,7 @@ def parse_service_configuration(
         arguments=_arguments(current, exploration),
         exploration=exploration,
         rewards=rewards,
+        learning_mode=mode,
         model_export_frequency=_duration(members, "modelExportFrequency", EXPORT),
         log_retention_days=_retention(members["logRetentionDays"], rewards.wait),
         auto_optimization=_auto_optimization(members, current.auto_optimization),
@@ -140,10 +167,10 @@ def _rewards(members: dict[str, Any]) -> RewardSettings:
     )
 
 
-def _check_mode(members: dict[str, Any], current: LoopSettings, rewards: RewardSettings) -> None:
+def _mode(members: dict[str, Any], current: LoopSettings, rewards: RewardSettings) -> LearningMode:
     asked = members.get("learningMode")
     if asked is None:
-        return
+        return current.learning_mode
     modes = {mode.lower(): mode for mode in LearningMode}
     mode = modes.get(asked.lower()) if isinstance(asked, str) else None
     if mode is None:
@@ -155,8 +182,7 @@ def _check_mode(members: dict[str, Any], current: LoopSettings, rewards: RewardS
             "rewardAggregation.",
             "learningMode",
         )
-    if mode is not LearningMode.ONLINE:
-        raise _refuse("learningMode", f"learningMode {mode} is not available yet; use Online.")
+    return mode
 
 
 def _duration(members: dict[str, Any], name: str, limits: tuple[timedelta, timedelta]) -> timedelta:

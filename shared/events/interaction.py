@@ -3,6 +3,11 @@
 from dataclasses import dataclass
 from datetime import datetime
 
+from shared.events.learning_mode import LearningMode
+
+BASELINE = 0
+"""Position of the action that a caller without a model would take: the first one offered."""
+
 
 @dataclass(frozen=True, slots=True)
 class ExcludedAction:
@@ -32,6 +37,7 @@ class Interaction:
         model_version: The model that decided; empty while there was none.
         deferred: Whether the decision counts only after an activation.
         excluded: The actions that the caller withheld.
+        mode: The learning mode in which it was decided.
     """
 
     event_id: str
@@ -43,6 +49,7 @@ class Interaction:
     model_version: str = ""
     deferred: bool = False
     excluded: tuple[ExcludedAction, ...] = ()
+    mode: LearningMode = LearningMode.ONLINE
 
     @property
     def chosen(self) -> int:
@@ -50,6 +57,18 @@ class Interaction:
         return self.ranking[0]
 
     @property
+    def shown(self) -> int:
+        """Position in ``actions`` of the action that the caller was told to take."""
+        return self.chosen if self.mode is LearningMode.ONLINE else BASELINE
+
+    @property
+    def matches_baseline(self) -> bool:
+        """Whether the drawn action is the one that the caller would have taken by itself."""
+        return self.chosen == BASELINE
+
+    @property
     def propensity(self) -> float:
         """Chance of the drawn action under the policy that acted."""
+        if self.mode is LearningMode.LOGGING_ONLY:
+            return 1.0  # nothing was drawn: the baseline action is always taken
         return self.probabilities[self.chosen]

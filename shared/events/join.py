@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from shared.events.interaction import Interaction
+from shared.events.learning_mode import LearningMode
 from shared.events.observation import Observation
 from shared.events.rewards import RewardSettings, aggregate
 
@@ -36,6 +37,16 @@ class JoinedExample:
         """Whether it may be learned: a deferred decision counts only once it was activated."""
         deferred = self.interaction.deferred
         return not deferred or any(seen.is_activation for seen in self.observations)
+
+    def is_learned(self, mode: LearningMode) -> bool:
+        """Whether a loop in ``mode`` learns it: active, and decided in the same mode."""
+        return self.is_active and self.interaction.mode is mode
+
+    @property
+    def learned_reward(self) -> float:
+        """The reward that it is learned with."""
+        interaction = self.interaction
+        return learned_reward(interaction.mode, interaction.matches_baseline, self.reward)
 
 
 @dataclass(frozen=True, slots=True)
@@ -113,6 +124,11 @@ def join(
         examples.append(_example(interaction, seen, settings))
     late, dangling = _unmatched(by_event, known, settings.wait, counted)
     return examples, Leftovers(tuple(duplicates), late, dangling)
+
+
+def learned_reward(mode: LearningMode, matches_baseline: bool, reward: float) -> float:
+    """Return the reward to learn an event with; an apprentice is rewarded for imitating."""
+    return float(matches_baseline) if mode is LearningMode.APPRENTICE else reward
 
 
 def within_wait(observation: Observation, ranked: datetime, wait: timedelta) -> bool:

@@ -4,10 +4,11 @@ import asyncio
 import random
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import timedelta
 from typing import TypeVar
 
-from shared.services.ports import Clock, StorageUnavailable
+from shared.services.ports import Clock, EventSpace, EventStore, MissingSpace, StorageUnavailable
+from shared.services.serving import LoopReader
 
 T = TypeVar("T")
 
@@ -32,26 +33,53 @@ class Writing:
         return self.deadline + 2 * self.clock_skew
 
 
-async def append(write: Callable[[datetime], Awaitable[T]], clock: Clock, deadline: timedelta) -> T:
-    """Try ``write`` until it succeeds or the deadline has passed.
+class EventWriter:
+    """Stores the events of one loop, each within a deadline."""
 
-    Args:
-        write: Stores an event in the bucket of the time that it is given; every attempt gets
-            the present time, because a bucket must not be written to after it was closed.
-        clock: Returns the present time.
-        deadline: For all attempts together; an attempt still running is abandoned.
+    def __init__(
+        self, reader: LoopReader, events: EventStore, clock: Clock, writing: Writing
+    ) -> None:
+        """Write into ``events``, into the space that ``reader`` knows of."""
+        self._reader = reader
+        self._events = events
+        self._clock = clock
+        self._deadline = writing.deadline.total_seconds()
 
-    Raises:
-        StorageUnavailable: No attempt succeeded in time.
-    """
-    pause = FIRST_PAUSE
-    try:
-        async with asyncio.timeout(deadline.total_seconds()):
-            while True:
-                try:
-                    return await write(clock())
-                except StorageUnavailable:
-                    await asyncio.sleep(pause * random.uniform(0.5, 1.0))  # noqa: S311 (jitter)
-                    pause *= 2
-    except TimeoutError as exc:
-        raise StorageUnavailable("the event could not be stored in time") from exc
+    async def write(self, insert: Callable[[EventSpace, int], Awaitable[T]]) -> T:
+        """Try ``insert`` until it succeeds or the deadline has passed.
+
+        Args:
+            insert: Stores an event in a space's bucket. Every attempt gets those of the present
+                time, because a bucket must not be written to after it was closed.
+
+        Raises:
+            StorageUnavailable: No attempt succeeded in time; one still running is abandoned.
+        """
+        pause = FIRST_PAUSE
+        try:
+            async with asyncio.timeout(self._deadline):
+                while True:
+                    try:
+                        return await self._attempt(insert)
+                    except StorageUnavailable:
+                        jitter = random.uniform(0.5, 1.0)  # noqa: S311 (no secret)
+                        await asyncio.sleep(pause * jitter)
+                        pause *= 2
+        except TimeoutError as exc:
+            raise StorageUnavailable("the event could not be stored in time") from exc
+
+    async def _attempt(self, insert: Callable[[EventSpace, int], Awaitable[T]]) -> T:
+        space = (await self._reader.served()).space
+        try:
+            return await insert(space, space.bucket(self._clock()))
+        except MissingSpace:
+            pass
+        # A new day has begun, or all logs were deleted and the epoch has risen.
+        await self._reader.refresh()
+        space = (await self._reader.served()).space
+        now = self._clock()
+        await self._events.prepare(space, now)
+        try:
+            return await insert(space, space.bucket(now))
+        except MissingSpace as exc:
+            raise StorageUnavailable("the place for events is being made") from exc

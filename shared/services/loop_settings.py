@@ -2,19 +2,11 @@
 
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
-from enum import StrEnum
 
+from shared.events.learning_mode import LearningMode
 from shared.events.rewards import RewardSettings
 
 DEFAULT_ARGUMENTS = "--cb_explore_adf --epsilon 0.2 --power_t 0 -l 0.001 --cb_type mtr -q ::"
-
-
-class LearningMode(StrEnum):
-    """Who decides, and what is learned from it."""
-
-    ONLINE = "Online"
-    APPRENTICE = "Apprentice"
-    LOGGING_ONLY = "LoggingOnly"
 
 
 @dataclass(frozen=True, slots=True)

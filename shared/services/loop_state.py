@@ -15,11 +15,18 @@ from shared.learner.arguments import with_epsilon
 from shared.services.loop_settings import AutoOptimization, LoopSettings
 from shared.services.ports import Blob, BlobStore, Clock, Conflict, EventSpace, StorageError
 
+DEFAULT_LOOP = "default"
+"""The loop that is served at the root; it always exists."""
+
 HISTORY = 20
 """How many published models are kept for going back."""
 
 RETRAIN_FROM = timedelta(days=2)
 """How much of the joined log a reset loop learns again, as in the retired service."""
+
+
+class UnknownLoop(Exception):
+    """There is no loop of that name."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,6 +37,9 @@ class Counters:
         events: Closed events, duplicates left out.
         rewarded: Of these, with at least one reward in time.
         inactive: Of these, deferred and never activated, therefore not learned.
+        other_mode: Of these, ranked in a learning mode that is no longer set, not learned.
+        imitated: Of these, ranked as apprentice and learned.
+        imitations_matched: Of these, with the model drawing the baseline action.
         duplicates: Interactions that repeated an event id.
         late: Observations after the wait time.
         dangling: Observations without an interaction.
@@ -39,6 +49,9 @@ class Counters:
     events: int = 0
     rewarded: int = 0
     inactive: int = 0
+    other_mode: int = 0
+    imitated: int = 0
+    imitations_matched: int = 0
     duplicates: int = 0
     late: int = 0
     dangling: int = 0
@@ -155,6 +168,11 @@ def state_name(loop: str) -> str:
     return f"{loop}/state.json"
 
 
+def lock_name(loop: str) -> str:
+    """Return the blob whose lease its one trainer holds."""
+    return f"{loop}/train.lock"
+
+
 def model_name(loop: str, version: str) -> str:
     """Return the blob that holds a model."""
     return f"{loop}/models/{version}"
@@ -204,7 +222,7 @@ class LoopDefaults:
 
 
 class Loops:
-    """The documents of all loops, created with defaults when first asked for."""
+    """The documents of all loops. The default loop's are created when first asked for."""
 
     def __init__(
         self,
@@ -220,14 +238,27 @@ class Loops:
         self._defaults = defaults
 
     async def state(self, loop: str) -> tuple[LoopState, str]:
-        """Return a loop's state and its tag."""
-        blob = await self._load_or_create(state_name(loop), self._new_state)
+        """Return a loop's state and its tag.
+
+        Raises:
+            UnknownLoop: There is no such loop.
+        """
+        blob = await self._load_or_create(loop, state_name(loop), self._new_state)
         return decode_state(blob), blob.etag
 
     async def settings(self, loop: str) -> tuple[LoopSettings, str]:
-        """Return a loop's settings and their tag."""
-        blob = await self._load_or_create(settings_name(loop), self._new_settings)
+        """Return a loop's settings and their tag.
+
+        Raises:
+            UnknownLoop: There is no such loop.
+        """
+        blob = await self._load_or_create(loop, settings_name(loop), self._new_settings)
         return decode_settings(blob), blob.etag
+
+    async def create(self, loop: str, epoch: int) -> None:
+        """Write the documents of a new loop whose first epoch is ``epoch``."""
+        await self._blobs.put(settings_name(loop), encode(self._new_settings()))
+        await self._blobs.put(state_name(loop), encode(self._new_state(epoch)))
 
     async def change_settings(
         self, loop: str, change: Callable[[LoopSettings], LoopSettings]
@@ -246,10 +277,14 @@ class Loops:
         """Replace the state that was read as ``etag``; ``Conflict`` if it has moved on."""
         return await self._blobs.replace(state_name(loop), encode(state), etag)
 
-    async def _load_or_create(self, name: str, new: Callable[[], LoopState | LoopSettings]) -> Blob:
+    async def _load_or_create(
+        self, loop: str, name: str, new: Callable[[], LoopState | LoopSettings]
+    ) -> Blob:
         blob = await self._blobs.load(name)
         if blob is not None:
             return blob
+        if loop != DEFAULT_LOOP:
+            raise UnknownLoop(loop)
         data = encode(new())
         try:
             return Blob(data, await self._blobs.create(name, data))
@@ -259,11 +294,11 @@ class Loops:
             raise StorageError(f"{name} was deleted while it was read")
         return blob
 
-    def _new_state(self) -> LoopState:
+    def _new_state(self, epoch: int = 0) -> LoopState:
         seconds = self._defaults.bucket_seconds
         start = int((self._clock() - self._defaults.start_before).timestamp())
         return LoopState(
-            epoch=0,
+            epoch=epoch,
             shards=self._defaults.shards,
             bucket_seconds=seconds,
             cursor=start - start % seconds,

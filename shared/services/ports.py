@@ -25,8 +25,16 @@ class Conflict(StorageError):
     """Somebody else changed, created or holds it first."""
 
 
+class MissingBlob(StorageError):
+    """There is no such blob."""
+
+
 class EntityTooLarge(StorageError):
     """One event is larger than a table row can be."""
+
+
+class MissingSpace(StorageError):
+    """There is no place for events of that loop, epoch and day; ``prepare`` makes one."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,7 +55,7 @@ class BlobStore(Protocol):
         """Return the blob if it is no longer the version ``etag``; None if it still is.
 
         Raises:
-            StorageError: There is no such blob.
+            MissingBlob: There is no such blob.
         """
 
     async def create(self, name: str, data: bytes) -> str:
@@ -116,12 +124,20 @@ class EventStore(Protocol):
     async def add_interaction(
         self, space: EventSpace, bucket: int, interaction: Interaction
     ) -> Interaction:
-        """Insert; where the bucket already holds the event id, return what was stored first."""
+        """Insert; where the bucket already holds the event id, return what was stored first.
+
+        Raises:
+            MissingSpace: The bucket's day was not prepared, or was dropped.
+        """
 
     async def add_observation(
         self, space: EventSpace, bucket: int, observation: Observation
     ) -> None:
-        """Insert; inserting the same observation again changes nothing."""
+        """Insert; inserting the same observation again changes nothing.
+
+        Raises:
+            MissingSpace: The bucket's day was not prepared, or was dropped.
+        """
 
     async def interactions(
         self, space: EventSpace, start: int, end: int
@@ -139,3 +155,6 @@ class EventStore(Protocol):
 
     async def drop_before(self, space: EventSpace, day: datetime) -> int:
         """Drop whole UTC days before ``day``; return how many tables went."""
+
+    async def drop_epochs(self, loop: str, below: int | None = None) -> None:
+        """Drop all that a loop has stored in epochs below a given one, or in all."""

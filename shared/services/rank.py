@@ -4,10 +4,11 @@ from datetime import datetime
 
 from shared.events.event_ids import draw, new_event_id
 from shared.events.interaction import ExcludedAction, Interaction
+from shared.events.learning_mode import LearningMode
 from shared.learner.layout import action_json, decision_json
 from shared.learner.policy import choose, drawn_first, uniform
-from shared.services.append import Writing, append
-from shared.services.ports import Clock, EventStore
+from shared.services.append import EventWriter, Writing
+from shared.services.ports import Clock, EventSpace, EventStore
 from shared.services.rank_request import RankRequest
 from shared.services.serving import LoopReader, ServedLoop
 
@@ -22,7 +23,7 @@ class RankService:
         self._reader = reader
         self._events = events
         self._clock = clock
-        self._writing = writing
+        self._writer = EventWriter(reader, events, clock, writing)
 
     async def rank(self, request: RankRequest) -> Interaction:
         """Return the decision for a request, stored.
@@ -36,18 +37,17 @@ class RankService:
         served = await self._reader.served()
         interaction = decide(request, served, self._clock())
 
-        async def write(now: datetime) -> Interaction:
-            space = served.space
-            return await self._events.add_interaction(space, space.bucket(now), interaction)
+        async def insert(space: EventSpace, bucket: int) -> Interaction:
+            return await self._events.add_interaction(space, bucket, interaction)
 
-        return await append(write, self._clock, self._writing.deadline)
+        return await self._writer.write(insert)
 
 
 def decide(request: RankRequest, served: ServedLoop, now: datetime) -> Interaction:
     """Draw an action with the served policy's probabilities; pure, given its arguments.
 
     Without a published model every action is equally likely. The draw depends only on the event
-    id and the loop's internal name.
+    id and the loop's internal name. In learning mode LoggingOnly nothing is drawn.
     """
     event_id = request.event_id or new_event_id()
     offered = [action for action in request.actions if action.id not in request.excluded]
@@ -56,14 +56,19 @@ def decide(request: RankRequest, served: ServedLoop, now: datetime) -> Interacti
         decision = uniform(len(offered))
     else:
         decision = served.policy.decide({"FromUrl": request.context_features}, texts)
-    number = draw(event_id, served.settings.policy_name)
-    drawn = choose(decision.order, decision.probabilities, number)
+    mode = served.settings.learning_mode
+    if mode is LearningMode.LOGGING_ONLY:
+        ranking = tuple(range(len(offered)))
+    else:
+        number = draw(event_id, served.settings.policy_name)
+        drawn = choose(decision.order, decision.probabilities, number)
+        ranking = drawn_first(decision.order, drawn)
     return Interaction(
         event_id=event_id,
         time=now,
         context=decision_json(request.context_features, texts),
         actions=tuple(action.id for action in offered),
-        ranking=drawn_first(decision.order, drawn),
+        ranking=ranking,
         probabilities=decision.probabilities,
         model_version=served.model_version,
         deferred=request.defer_activation,
@@ -72,4 +77,5 @@ def decide(request: RankRequest, served: ServedLoop, now: datetime) -> Interacti
             for position, action in enumerate(request.actions)
             if action.id in request.excluded
         ),
+        mode=mode,
     )

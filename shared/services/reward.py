@@ -1,11 +1,10 @@
 """Reward and Activate: store what was observed for a decision, without asking whether it exists."""
 
 import secrets
-from datetime import datetime
 
 from shared.events.observation import Observation
-from shared.services.append import Writing, append
-from shared.services.ports import Clock, EventStore
+from shared.services.append import EventWriter, Writing
+from shared.services.ports import Clock, EventSpace, EventStore
 from shared.services.serving import LoopReader
 
 
@@ -16,10 +15,9 @@ class RewardService:
         self, reader: LoopReader, events: EventStore, clock: Clock, writing: Writing
     ) -> None:
         """Store into ``events``, in the space that ``reader`` serves."""
-        self._reader = reader
         self._events = events
         self._clock = clock
-        self._writing = writing
+        self._writer = EventWriter(reader, events, clock, writing)
 
     async def reward(self, event_id: str, value: float) -> None:
         """Record a reward; stored when this returns.
@@ -38,13 +36,11 @@ class RewardService:
         await self._observe(event_id, None)
 
     async def _observe(self, event_id: str, value: float | None) -> None:
-        served = await self._reader.served()
         now = self._clock()
         name = f"{int(now.timestamp() * 1000):013d}.{secrets.token_hex(4)}"
         observation = Observation(event_id, name, now, value)
 
-        async def write(time: datetime) -> None:
-            space = served.space
-            await self._events.add_observation(space, space.bucket(time), observation)
+        async def insert(space: EventSpace, bucket: int) -> None:
+            await self._events.add_observation(space, bucket, observation)
 
-        await append(write, self._clock, self._writing.deadline)
+        await self._writer.write(insert)

@@ -9,15 +9,24 @@ from shared.learner.checkpoint import CheckpointError, loads
 from shared.learner.policy import Policy
 from shared.services.loop_settings import LoopSettings
 from shared.services.loop_state import (
+    DEFAULT_LOOP,
     Loops,
     LoopState,
+    UnknownLoop,
     decode_settings,
     decode_state,
     model_name,
     settings_name,
     state_name,
 )
-from shared.services.ports import BlobStore, Clock, EventSpace, StorageError, StorageUnavailable
+from shared.services.ports import (
+    BlobStore,
+    Clock,
+    EventSpace,
+    MissingBlob,
+    StorageError,
+    StorageUnavailable,
+)
 
 logger = logging.getLogger(__name__)
 
@@ -58,6 +67,7 @@ class LoopReader:
         self._unreadable = ""
         self._refreshed: datetime | None = None
         self._starting = asyncio.Lock()
+        self._refreshing = asyncio.Lock()
         self._polling: asyncio.Task[None] | None = None
 
     @property
@@ -70,6 +80,7 @@ class LoopReader:
         """Return the present picture; only a process's first call waits for it to be loaded.
 
         Raises:
+            UnknownLoop: There is no such loop.
             StorageError: It has never been loaded, and cannot be now.
         """
         if self._served is None:
@@ -82,7 +93,22 @@ class LoopReader:
         return self._served
 
     async def refresh(self) -> None:
-        """Load what has changed."""
+        """Load what has changed.
+
+        Raises:
+            UnknownLoop: The loop was deleted; polling ends until it is asked for again.
+            StorageError: It cannot be loaded now; the old picture stays.
+        """
+        async with self._refreshing:  # or an older picture could replace a newer one
+            try:
+                await self._refresh()
+            except MissingBlob as exc:
+                if self.loop == DEFAULT_LOOP:
+                    raise
+                self._served = None
+                raise UnknownLoop(self.loop) from exc
+
+    async def _refresh(self) -> None:
         if self._served is None:
             state, state_tag = await self._loops.state(self.loop)
             settings, settings_tag = await self._loops.settings(self.loop)
@@ -131,5 +157,7 @@ class LoopReader:
             await asyncio.sleep(self._interval.total_seconds())
             try:
                 await self.refresh()
+            except UnknownLoop:
+                return
             except StorageError as exc:
                 logger.warning("loop %s could not be refreshed: %s", self.loop, exc)

@@ -5,18 +5,19 @@ dies, or is overtaken, leaves only blobs that no state names; whoever comes next
 """
 
 import asyncio
-import gzip
 import logging
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 
 from shared.events.join import EARLY_REWARD, JoinedExample, join
-from shared.events.joined_log import decode_lines, encode_lines, reward_of
+from shared.events.joined_log import encode_lines, reward_of
+from shared.events.learning_mode import LearningMode
 from shared.learner.arguments import parse
 from shared.learner.checkpoint import dumps, loads
 from shared.learner.learner import Example, Learner
 from shared.services.append import Writing
+from shared.services.log_store import LogStore
 from shared.services.loop_settings import LoopSettings
 from shared.services.loop_state import (
     RETRAIN_FROM,
@@ -28,6 +29,7 @@ from shared.services.loop_state import (
     Replay,
     effective_arguments,
     fingerprint,
+    lock_name,
     model_name,
     model_version,
     published,
@@ -105,6 +107,7 @@ class TrainService:
         self.loop = loop
         self._loops = loops
         self._blobs = blobs
+        self._log = LogStore(loop, blobs)
         self._events = events
         self._clock = clock
         self._writing = writing
@@ -119,7 +122,7 @@ class TrainService:
         ends = self._clock() + self._training.run_for
         seconds = self._training.lease_seconds
         try:
-            async with self._blobs.lease(f"{self.loop}/train.lock", seconds) as lease:
+            async with self._blobs.lease(lock_name(self.loop), seconds) as lease:
                 while self._clock() < ends:
                     learned = await self._step()
                     if learned is None:
@@ -182,12 +185,14 @@ class TrainService:
         )
         buckets = {id(interaction): bucket for bucket, interaction in rows}
         lines = [(buckets[id(example.interaction)], example) for example in examples]
-        await self._write_log(state, end, lines)
-        active = [_example(example) for example in examples if example.is_active]
+        mode = settings.learning_mode
+        if lines:
+            await self._log.write(state.epoch, state.cursor, end, encode_lines(lines, mode))
+        active = [_example(example) for example in examples if example.is_learned(mode)]
         model = await self._learn(state, settings, active, end)
         appeared_late = _appeared_late(state.last_read, known)
         counters = replace(
-            _counted(state.counters, examples),
+            _counted(state.counters, examples, mode),
             duplicates=state.counters.duplicates + len(found.duplicates),
             late=state.counters.late + len(found.late),
             dangling=state.counters.dangling + len(found.dangling),
@@ -232,13 +237,6 @@ class TrainService:
         elif rows < self._training.events_per_step // 2:
             self._buckets = min(2 * self._buckets, 1 << 20)
 
-    async def _write_log(
-        self, state: LoopState, end: int, lines: Sequence[tuple[int, JoinedExample]]
-    ) -> None:
-        if lines:
-            name = log_name(self.loop, state.epoch, state.cursor, end)
-            await self._blobs.put(name, gzip.compress(encode_lines(lines), 6, mtime=0))
-
     # -- learning the joined log again after a reset ------------------------------------------
 
     async def _replay_step(
@@ -246,42 +244,28 @@ class TrainService:
     ) -> tuple[LoopState, int]:
         examples: list[Example] = []
         position = replay.position
-        for _, end, name in await self._log_blobs(state, replay):
-            if end <= position:
+        ranges = self._log.ranges(state.epoch, replay.position, replay.until)
+        async for found in ranges:
+            if found.end <= position:
                 continue
             if len(examples) >= self._training.events_per_step:
                 break
-            blob = await self._blobs.load(name)
-            if blob is None:
-                raise StorageError(f"{name} was deleted while it was read")
-            for line in decode_lines(gzip.decompress(blob.data)):
+            for line in await self._log.lines(found):
                 if position <= line.Bucket < replay.until:
-                    reward, active = reward_of(line, settings.rewards)
-                    if active:
+                    reward, learned = reward_of(line, settings.rewards, settings.learning_mode)
+                    if learned:
                         examples.append(
                             Example(
                                 bytes(line.c), line.label_index, -reward, line.label_probability
                             )
                         )
-            position = max(position, end)
+            position = max(position, found.end)
         else:
             position = replay.until
         left = None if position >= replay.until else Replay(position, replay.until)
         model = await self._learn(state, settings, examples, min(position, replay.until))
         changed = replace(state, trained=model, replay=left)
         return changed, len(examples)
-
-    async def _log_blobs(self, state: LoopState, replay: Replay) -> list[tuple[int, int, str]]:
-        """Return range and name of the log blobs to replay, by the start of their range."""
-        found = []
-        day = _time(replay.position).date() - timedelta(days=1)
-        while day <= _time(replay.until).date():
-            async for name in self._blobs.names(f"{self.loop}/log/{day:%Y/%m/%d}/"):
-                epoch, start, end = parse_log_name(name)
-                if epoch == state.epoch and start < replay.until:
-                    found.append((start, end, name))
-            day += timedelta(days=1)
-        return sorted(found)
 
     # -- the model ------------------------------------------------------------------------------
 
@@ -343,11 +327,7 @@ class TrainService:
         await lease.renew()
         await self._events.drop_before(space, oldest - REPEAT_WAITS * settings.rewards.wait)
         await self._metrics.drop_before(self.loop, oldest)
-        async for name in self._blobs.names(f"{self.loop}/log/"):
-            if _time(parse_log_name(name)[1]) >= oldest:
-                break  # names sort by time
-            if _time(parse_log_name(name)[2]) < oldest:
-                await self._blobs.delete(name)
+        await self._log.drop(state.epoch, int(oldest.timestamp()))
 
     async def _prune_models(self, state: LoopState) -> None:
         """Delete models older than those that the state names."""
@@ -377,34 +357,26 @@ def reset(state: LoopState, settings: LoopSettings) -> LoopState:
     )
 
 
-def log_name(loop: str, epoch: int, start: int, end: int) -> str:
-    """Return the blob of the joined log for a range of buckets.
-
-    Ranges of different blobs may overlap, where a step was repeated with more buckets; lines of
-    the same bucket are then the same, and a reader takes them once.
-    """
-    day = _time(start)
-    return f"{loop}/log/{day:%Y/%m/%d}/{epoch:04d}-{start:010d}-{end:010d}.dsjson.gz"
-
-
-def parse_log_name(name: str) -> tuple[int, int, int]:
-    """Return epoch, start and end of a blob of the joined log."""
-    epoch, start, end = name.rsplit("/", 1)[1].split(".", 1)[0].split("-")
-    return int(epoch), int(start), int(end)
-
-
 def _example(joined: JoinedExample) -> Example:
     interaction = joined.interaction
-    return Example(interaction.context, interaction.chosen, -joined.reward, interaction.propensity)
+    return Example(
+        interaction.context, interaction.chosen, -joined.learned_reward, interaction.propensity
+    )
 
 
-def _counted(counters: Counters, examples: Sequence[JoinedExample]) -> Counters:
+def _counted(counters: Counters, examples: Sequence[JoinedExample], mode: LearningMode) -> Counters:
     rewarded = sum(any(not o.is_activation for o in e.observations) for e in examples)
+    imitated = [e.interaction.matches_baseline for e in examples if e.is_learned(mode)]
+    if mode is not LearningMode.APPRENTICE:
+        imitated = []
     return replace(
         counters,
         events=counters.events + len(examples),
         rewarded=counters.rewarded + rewarded,
         inactive=counters.inactive + sum(not e.is_active for e in examples),
+        other_mode=counters.other_mode + sum(e.interaction.mode is not mode for e in examples),
+        imitated=counters.imitated + len(imitated),
+        imitations_matched=counters.imitations_matched + sum(imitated),
     )
 
 

@@ -8,7 +8,7 @@ from azure.core import MatchConditions
 from azure.core.exceptions import ResourceExistsError, ResourceNotFoundError
 from azure.storage.blob.aio import BlobLeaseClient, BlobServiceClient, ContainerClient
 
-from shared.services.ports import Blob, Conflict, Lease, StorageError
+from shared.services.ports import Blob, Conflict, Lease, MissingBlob, StorageError
 from shared.storage.errors import translated
 
 
@@ -38,7 +38,7 @@ class AzureBlobStore:
                 )
                 return Blob(await stream.readall(), stream.properties.etag)
             except ResourceNotFoundError as exc:
-                raise StorageError(f"{name} is missing") from exc
+                raise MissingBlob(f"{name} is missing") from exc
             except Exception as exc:
                 if getattr(exc, "status_code", None) == 304:
                     return None

@@ -1,7 +1,7 @@
 """Events in Azure Table Storage: two insert-only tables per loop, epoch and UTC day."""
 
 import asyncio
-from collections.abc import AsyncIterator, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from datetime import datetime
 from typing import Any
 
@@ -10,23 +10,23 @@ from azure.data.tables.aio import TableClient, TableServiceClient
 
 from shared.events.interaction import Interaction
 from shared.events.observation import Observation
-from shared.services.ports import EventSpace, RankedEvent
+from shared.services.ports import EventSpace, MissingSpace, RankedEvent
 from shared.storage.errors import translated
 from shared.storage.event_codec import (
+    DAY,
+    EventTable,
     interaction_row,
     observation_row,
+    parse_table_name,
     partition_key,
     row_bucket,
     row_interaction,
     row_observation,
     table_name,
-    table_prefix,
 )
 
 INTERACTIONS = "interactions"
 OBSERVATIONS = "observations"
-
-DAY = 24 * 60 * 60
 
 
 class AzureEventStore:
@@ -85,32 +85,30 @@ class AzureEventStore:
     async def drop_before(self, space: EventSpace, day: datetime) -> int:
         """See ``EventStore``."""
         dropped = 0
-        for kind in (INTERACTIONS, OBSERVATIONS):
-            prefix = table_prefix(kind, space)
-            async for name in self._table_names(prefix):
-                if name[len(prefix) :] < f"{day:%Y%m%d}":
-                    with translated(f"drop the table {name}"):
-                        await self._service.delete_table(name)
-                    dropped += 1
+        for table in await self._tables_of(space.loop):
+            if table.epoch == space.epoch and table.day < f"{day:%Y%m%d}":
+                await self._drop_table(table.name)
+                dropped += 1
         return dropped
 
+    async def drop_epochs(self, loop: str, below: int | None = None) -> None:
+        """See ``EventStore``."""
+        for table in await self._tables_of(loop):
+            if below is None or table.epoch < below:
+                await self._drop_table(table.name)
+
     async def _insert(self, table: str, row: dict[str, Any]) -> bool:
-        """Insert a row; False where its key is taken. A missing table is created first."""
-        for _ in range(2):
-            with translated(f"insert into {table}"):
-                try:
-                    await self._table(table).create_entity(row)
-                except ResourceExistsError as exc:
-                    if "TableBeingDeleted" in str(exc):
-                        raise  # also a 409, but the row is not there
-                    return False
-                except ResourceNotFoundError:
-                    await self._create_table(table)
-                    continue
-                return True
+        """Insert a row; False where its key is taken."""
         with translated(f"insert into {table}"):
-            await self._table(table).create_entity(row)
-        return True
+            try:
+                await self._table(table).create_entity(row)
+            except ResourceExistsError as exc:
+                if "TableBeingDeleted" in str(exc):  # also a 409, but the row is not there
+                    raise MissingSpace(f"{table} is being deleted") from exc
+                return False
+            except ResourceNotFoundError as exc:
+                raise MissingSpace(f"there is no {table}") from exc
+            return True
 
     async def _rows(
         self,
@@ -137,7 +135,7 @@ class AzureEventStore:
         names = [table_name(kind, space, day) for day in days]
         if len(days) <= 4:
             return names
-        present = {name async for name in self._table_names(table_prefix(kind, space))}
+        present = {table.name for table in await self._tables_of(space.loop)}
         return [name for name in names if name in present]
 
     async def _query(
@@ -155,12 +153,23 @@ class AzureEventStore:
             except ResourceNotFoundError:
                 return []
 
-    async def _table_names(self, prefix: str) -> AsyncIterator[str]:
-        bounds = {"low": prefix, "high": prefix + "~"}
-        with translated("list the tables"):
-            query = "TableName ge @low and TableName lt @high"
-            async for table in self._service.query_tables(query, parameters=bounds):
-                yield table.name
+    async def _tables_of(self, loop: str) -> list[EventTable]:
+        """Return a loop's tables, of all epochs and days."""
+        found = []
+        for kind in (INTERACTIONS, OBSERVATIONS):
+            prefix = f"{kind}{loop}e"
+            bounds = {"low": prefix, "high": prefix + "~"}
+            with translated("list the tables"):
+                query = "TableName ge @low and TableName lt @high"
+                async for table in self._service.query_tables(query, parameters=bounds):
+                    parsed = parse_table_name(kind, loop, table.name)
+                    if parsed is not None:  # another loop's name may begin like this one's
+                        found.append(parsed)
+        return found
+
+    async def _drop_table(self, name: str) -> None:
+        with translated(f"drop the table {name}"):
+            await self._service.delete_table(name)
 
     async def _create_table(self, name: str) -> None:
         with translated(f"create the table {name}"):

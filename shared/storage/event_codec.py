@@ -1,6 +1,8 @@
 """How events become table rows: their keys, and payloads cut to the size of a property."""
 
+import re
 from collections.abc import Mapping
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
 
@@ -20,15 +22,34 @@ _INTERACTION = msgspec.msgpack.Decoder(Interaction)
 _OBSERVATION = msgspec.msgpack.Decoder(Observation)
 
 
+DAY = 24 * 60 * 60
+
+
+@dataclass(frozen=True, slots=True)
+class EventTable:
+    """What a table's name says.
+
+    Attributes:
+        name: Of the table.
+        epoch: Of its events.
+        day: Of its events, in UTC, such as ``20261124``.
+    """
+
+    name: str
+    epoch: int
+    day: str
+
+
 def table_name(kind: str, space: EventSpace, bucket: int) -> str:
     """Return the table for a bucket's UTC day, such as ``interactionsdefaulte0000d20261124``."""
     day = datetime.fromtimestamp(bucket, UTC)
-    return f"{table_prefix(kind, space)}{day:%Y%m%d}"
+    return f"{kind}{space.loop}e{space.epoch:04d}d{day:%Y%m%d}"
 
 
-def table_prefix(kind: str, space: EventSpace) -> str:
-    """Return what all tables of a loop's epoch begin with, before the day."""
-    return f"{kind}{space.loop}e{space.epoch:04d}d"
+def parse_table_name(kind: str, loop: str, name: str) -> EventTable | None:
+    """Return what a name of ``table_name`` says; None if it is not one of this kind and loop."""
+    match = re.fullmatch(rf"{kind}{loop}e(\d{{4,}})d(\d{{8}})", name, re.ASCII)
+    return None if match is None else EventTable(name, int(match[1]), match[2])
 
 
 def partition_key(shard: int, bucket: int) -> str:

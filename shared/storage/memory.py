@@ -13,10 +13,12 @@ from shared.services.ports import (
     Conflict,
     EventSpace,
     Lease,
+    MissingBlob,
+    MissingSpace,
     RankedEvent,
-    StorageError,
 )
 from shared.storage.event_codec import (
+    DAY,
     interaction_row,
     observation_row,
     row_bucket,
@@ -42,7 +44,7 @@ class InMemoryBlobStore:
         """See ``BlobStore``."""
         blob = self.blobs.get(name)
         if blob is None:
-            raise StorageError(f"{name} is missing")
+            raise MissingBlob(f"{name} is missing")
         return None if blob.etag == etag else blob
 
     async def create(self, name: str, data: bytes) -> str:
@@ -110,12 +112,14 @@ class InMemoryEventStore:
         """Start empty."""
         self.interaction_rows: dict[EventSpace, Table] = {}
         self.observation_rows: dict[EventSpace, Table] = {}
+        self.days: set[tuple[EventSpace, int]] = set()
 
     async def add_interaction(
         self, space: EventSpace, bucket: int, interaction: Interaction
     ) -> Interaction:
         """See ``EventStore``."""
         row = interaction_row(space, bucket, interaction)
+        self._check(space, bucket)
         table = self.interaction_rows.setdefault(space, {})
         return row_interaction(table.setdefault((row["PartitionKey"], row["RowKey"]), row))
 
@@ -124,6 +128,7 @@ class InMemoryEventStore:
     ) -> None:
         """See ``EventStore``."""
         row = observation_row(space, bucket, observation)
+        self._check(space, bucket)
         table = self.observation_rows.setdefault(space, {})
         table.setdefault((row["PartitionKey"], row["RowKey"]), row)
 
@@ -148,6 +153,7 @@ class InMemoryEventStore:
 
     async def prepare(self, space: EventSpace, day: datetime) -> None:
         """See ``EventStore``."""
+        self.days.add((space, int(day.timestamp()) // DAY))
 
     async def drop_before(self, space: EventSpace, day: datetime) -> int:
         """See ``EventStore``."""
@@ -159,9 +165,25 @@ class InMemoryEventStore:
         ):
             for key, row in list(table.items()):
                 if row_bucket(row) < first:
-                    days.add((id(table), row_bucket(row) // 86400))
+                    days.add((id(table), row_bucket(row) // DAY))
                     del table[key]
+        self.days = {(s, d) for s, d in self.days if s != space or d * DAY >= first}
         return len(days)
+
+    async def drop_epochs(self, loop: str, below: int | None = None) -> None:
+        """See ``EventStore``."""
+
+        def dropped(space: EventSpace) -> bool:
+            return space.loop == loop and (below is None or space.epoch < below)
+
+        for tables in (self.interaction_rows, self.observation_rows):
+            for space in [space for space in tables if dropped(space)]:
+                del tables[space]
+        self.days = {(space, day) for space, day in self.days if not dropped(space)}
+
+    def _check(self, space: EventSpace, bucket: int) -> None:
+        if (space, bucket // DAY) not in self.days:
+            raise MissingSpace("the day of the bucket was not prepared")
 
 
 def _between(table: Table, start: int, end: int) -> list[Row]:

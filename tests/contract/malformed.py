@@ -163,7 +163,6 @@ MALFORMED = (
     _service("retention a fraction", {"logRetentionDays": 7.5}),
     _service("retention too large", {"logRetentionDays": 2**31}),
     _service("mode unknown", {"learningMode": "Offline"}),
-    _service("mode not available", {"learningMode": "Apprentice"}),
     _service("mode and reward together", {"learningMode": "Apprentice", "defaultReward": 0.5}, "InvalidLearningModeServiceConfiguration"),
     _service("auto optimization a string", {"isAutoOptimizationEnabled": "true"}),
     _service("date in words", {"autoOptimizationStartDate": "tomorrow"}),

@@ -101,16 +101,15 @@ class World:
         state = await self.state()
         return self.blobs.blobs[model_name(LOOP, state.trained.version)].data
 
-    def logged(self):
-        """Return the event ids of the committed log, each bucket's lines once."""
-        lines = set()
+    def lines(self):
+        """Yield the lines of the log's blobs."""
         for name, blob in self.blobs.blobs.items():
             if "/log/" in name:
-                lines |= {
-                    (line.Bucket, line.EventId, line.label_cost)
-                    for line in decode_lines(gzip.decompress(blob.data))
-                }
-        return lines
+                yield from decode_lines(gzip.decompress(blob.data))
+
+    def logged(self):
+        """Return the event ids of the committed log, each bucket's lines once."""
+        return {(line.Bucket, line.EventId, line.label_cost) for line in self.lines()}
 
 
 async def lived(seed=1, seconds=120):

@@ -13,7 +13,13 @@ import pytest
 from shared import wiring
 from shared.events.interaction import ExcludedAction, Interaction
 from shared.events.observation import Observation
-from shared.services.ports import Conflict, EntityTooLarge, EventSpace, StorageError
+from shared.services.ports import (
+    Conflict,
+    EntityTooLarge,
+    EventSpace,
+    MissingBlob,
+    MissingSpace,
+)
 from shared.settings import Settings
 from shared.storage.memory import InMemoryBlobStore, InMemoryEventStore
 from shared.wiring import Stores
@@ -40,9 +46,12 @@ async def _open(request):
 
 
 @pytest.fixture
-def space():
+async def space(stores):
     loop = "t" + uuid.uuid4().hex[:12]
-    return EventSpace(loop, epoch=3, shards=8, bucket_seconds=60)
+    made = EventSpace(loop, epoch=3, shards=8, bucket_seconds=60)
+    for days in range(-4, 2):
+        await stores.events.prepare(made, NOW + timedelta(days=days))
+    return made
 
 
 def interaction(event_id="e", time=NOW, context=b'{"FromUrl":[],"_multi":[]}'):
@@ -62,7 +71,7 @@ def interaction(event_id="e", time=NOW, context=b'{"FromUrl":[],"_multi":[]}'):
 async def test_a_blob_is_created_once_and_replaced_only_by_who_read_it(stores):
     name = f"{uuid.uuid4().hex}/state.json"
     assert await stores.blobs.load(name) is None
-    with pytest.raises(StorageError):
+    with pytest.raises(MissingBlob):
         await stores.blobs.load_if_changed(name, "tag")
 
     first = await stores.blobs.create(name, b"one")
@@ -168,6 +177,36 @@ async def test_a_large_event_is_split_and_a_too_large_one_refused(stores, space)
 
     with pytest.raises(EntityTooLarge):
         await stores.events.add_interaction(space, BUCKET, interaction(context=bytes(950_000)))
+
+
+async def test_events_find_no_place_before_their_day_is_prepared(stores, space):
+    other = replace(space, epoch=4)
+
+    with pytest.raises(MissingSpace):
+        await stores.events.add_interaction(other, BUCKET, interaction())
+    with pytest.raises(MissingSpace):
+        await stores.events.add_observation(other, BUCKET, Observation("e", "1.a", NOW, 1.0))
+
+    await stores.events.prepare(other, NOW)
+    await stores.events.add_interaction(other, BUCKET, interaction())
+
+
+async def test_only_the_named_loops_epochs_are_dropped(stores, space):
+    newer = replace(space, epoch=4)
+    twin = replace(space, loop=f"{space.loop}e0003d2026")  # its tables begin like the other's
+    for each in (newer, twin):
+        await stores.events.prepare(each, NOW)
+    for each in (space, newer, twin):
+        await stores.events.add_interaction(each, BUCKET, interaction())
+
+    await stores.events.drop_epochs(space.loop, below=4)
+    await stores.events.drop_before(space, NOW + timedelta(days=1))
+
+    found = [len(await stores.events.interactions(s, BUCKET, BUCKET + 60)) for s in
+             (space, newer, twin)]  # fmt: skip
+    assert found == [0, 1, 1]
+    with pytest.raises(MissingSpace):
+        await stores.events.add_interaction(space, BUCKET, interaction("late"))
 
 
 async def test_old_days_are_dropped_whole(stores, space):

@@ -1,0 +1,281 @@
+"""Which loops there are, and the keys that open each."""
+
+import asyncio
+import hashlib
+import hmac
+import re
+import secrets
+from collections.abc import AsyncIterator, Callable
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from dataclasses import dataclass, replace
+from datetime import datetime, timedelta
+
+import msgspec
+
+from shared.services.loop_settings import LoopSettings
+from shared.services.loop_state import DEFAULT_LOOP, Loops, UnknownLoop, lock_name
+from shared.services.ports import (
+    Blob,
+    BlobStore,
+    Clock,
+    Conflict,
+    EventStore,
+    Lease,
+    StorageError,
+)
+
+PREFIX = "_loops/"
+"""Of the blobs that hold records; no loop's name begins with an underscore."""
+
+KEYS = 2
+"""Per loop, so that one can be changed while the other is in use."""
+
+LOCK_SECONDS = 60
+
+_NAME = re.compile(r"[a-z][a-z0-9]{2,19}", re.ASCII)
+
+
+@dataclass(frozen=True, slots=True)
+class LoopRecord:
+    """That a loop exists, and what opens it.
+
+    Attributes:
+        name: Of the loop.
+        created: When it was created.
+        epoch: Its first; those below belonged to a deleted loop of the same name.
+        key_digests: SHA-256 of its keys, in hexadecimal; the keys themselves are not kept.
+        declared: Digest of the document that was last applied to it, empty without one.
+        deleted: When it was deleted, or None.
+    """
+
+    name: str
+    created: datetime
+    epoch: int = 0
+    key_digests: tuple[str, ...] = ()
+    declared: str = ""
+    deleted: datetime | None = None
+
+
+Change = Callable[[LoopSettings], LoopSettings]
+
+
+def is_loop_name(name: str) -> bool:
+    """Whether a name can be a loop's: a lower-case letter, then 2 to 19 letters or digits."""
+    return _NAME.fullmatch(name) is not None
+
+
+class LoopRegistry:
+    """Creates, finds and deletes loops. The default loop always exists."""
+
+    def __init__(
+        self,
+        loops: Loops,
+        blobs: BlobStore,
+        events: EventStore,
+        clock: Clock,
+        fresh_for: timedelta,
+    ) -> None:
+        """Remember records for ``fresh_for``; then they are read again, if asked for."""
+        self._loops = loops
+        self._blobs = blobs
+        self._events = events
+        self._clock = clock
+        self._fresh_for = fresh_for
+        self._known: dict[str, tuple[datetime, LoopRecord | None]] = {}
+
+    async def find(self, loop: str) -> LoopRecord:
+        """Return a loop's record, at most ``fresh_for`` old.
+
+        Raises:
+            UnknownLoop: There is no such loop.
+        """
+        read_at, record = self._known.get(loop, (None, None))
+        if read_at is None or self._clock() - read_at >= self._fresh_for:
+            record = await self._read(loop)
+        if record is None or record.deleted is not None:
+            raise UnknownLoop(loop)
+        return record
+
+    async def names(self) -> list[str]:
+        """Return the names of all loops, the default one first."""
+        found = [DEFAULT_LOOP]
+        async for name in self._blobs.names(PREFIX):
+            loop = name.removeprefix(PREFIX).removesuffix(".json")
+            if name.endswith(".json") and loop != DEFAULT_LOOP:
+                record = await self._read(loop)
+                if record is not None and record.deleted is None:
+                    found.append(loop)
+        return found
+
+    async def create(self, loop: str) -> tuple[str, ...]:
+        """Create a loop with default settings and return its keys; nothing if it exists.
+
+        Raises:
+            Conflict: It is being created or deleted by somebody else.
+        """
+        if loop == DEFAULT_LOOP:
+            return ()
+        async with self._locked(loop):
+            blob = await self._blobs.load(_blob_name(loop))
+            old = None if blob is None else _decode(blob)
+            if old is not None and old.deleted is None:
+                return ()
+            if old is not None:
+                await self._purge(loop)  # a deletion may have died half-way
+            keys = tuple(secrets.token_hex(16) for _ in range(KEYS))
+            epoch = 0 if old is None else old.epoch
+            record = LoopRecord(loop, self._clock(), epoch, tuple(digest(key) for key in keys))
+            await self._loops.create(loop, epoch)
+            await self._write(record, blob)
+            return keys
+
+    async def declare(self, loop: str, change: Change, declared: str) -> bool:
+        """Apply declared settings once; return whether they were new.
+
+        Args:
+            loop: An existing loop.
+            change: From the present settings to those that were declared.
+            declared: Digest of the declaration; what was applied last is not applied again, so
+                that later changes by hand stay until the declaration itself changes.
+        """
+        blob = await self._blobs.load(_blob_name(loop))
+        record = LoopRecord(loop, self._clock()) if blob is None else _decode(blob)
+        if record.declared == declared:
+            return False
+        await self._loops.change_settings(loop, change)
+        try:
+            await self._write(replace(record, declared=declared), blob)
+        except Conflict:
+            return False  # another process declares the same
+        return True
+
+    async def regenerate_key(self, loop: str, number: int) -> str:
+        """Replace a loop's key ``number`` (1 or 2) and return the new one."""
+        while True:
+            await self.find(loop)
+            blob = await self._blobs.load(_blob_name(loop))
+            if blob is None:
+                raise UnknownLoop(loop)
+            record = _decode(blob)
+            key = secrets.token_hex(16)
+            digests = list(record.key_digests)
+            digests[number - 1] = digest(key)
+            try:
+                await self._write(replace(record, key_digests=tuple(digests)), blob)
+            except Conflict:
+                continue
+            return key
+
+    async def delete(self, loop: str) -> None:
+        """Delete a loop with everything that is stored for it.
+
+        Deleting again finishes what a crash has left.
+
+        Raises:
+            UnknownLoop: It never existed.
+            Conflict: It is being trained, created or deleted.
+        """
+        if await self._read(loop) is None:
+            raise UnknownLoop(loop)
+        async with self._locked(loop):
+            blob = await self._blobs.load(_blob_name(loop))
+            if blob is None:
+                raise UnknownLoop(loop)
+            record = _decode(blob)
+            if record.deleted is None:
+                state, _ = await self._loops.state(loop)
+                await self._write(
+                    replace(
+                        record,
+                        epoch=state.epoch + 1,
+                        key_digests=(),
+                        declared="",
+                        deleted=self._clock(),
+                    ),
+                    blob,
+                )
+            await self._purge(loop)
+
+    def opened_by(self, key: str) -> str | None:
+        """Return the loop that a key opens, of those whose records are in memory."""
+        for loop, (_, record) in self._known.items():
+            if record is not None and opens(record, key):
+                return loop
+        return None
+
+    async def _read(self, loop: str) -> LoopRecord | None:
+        if not is_loop_name(loop):
+            return None
+        now = self._clock()
+        try:
+            blob = await self._blobs.load(_blob_name(loop))
+        except StorageError:
+            if loop not in self._known:
+                raise
+            return self._known[loop][1]  # storage is away: what was known goes on
+        record = None if blob is None else _decode(blob)
+        if record is None and loop == DEFAULT_LOOP:
+            record = LoopRecord(loop, now)
+        if record is not None:  # names that callers make up must not fill the memory
+            self._known[loop] = (now, record)
+        else:
+            self._known.pop(loop, None)
+        return record
+
+    async def _write(self, record: LoopRecord, over: Blob | None) -> None:
+        data = msgspec.json.format(msgspec.json.encode(record), indent=1)
+        if over is None:
+            await self._blobs.create(_blob_name(record.name), data)
+        else:
+            await self._blobs.replace(_blob_name(record.name), data, over.etag)
+        self._known[record.name] = (self._clock(), record)
+
+    async def _purge(self, loop: str) -> None:
+        """Remove all that is stored for a loop, while no trainer works on it."""
+        lock = lock_name(loop)
+        async with self._held(lock):
+            await self._events.drop_epochs(loop)
+            async for name in self._blobs.names(f"{loop}/"):
+                if name != lock:
+                    await self._blobs.delete(name)
+
+    def _locked(self, loop: str) -> AbstractAsyncContextManager[None]:
+        return self._held(f"{PREFIX}{loop}.lock")
+
+    @asynccontextmanager
+    async def _held(self, name: str) -> AsyncIterator[None]:
+        """Hold a blob for as long as the block takes."""
+        async with self._blobs.lease(name, LOCK_SECONDS) as lease:
+            renewing = asyncio.create_task(_renew(lease))
+            try:
+                yield
+            finally:
+                renewing.cancel()
+
+
+def opens(record: LoopRecord, key: str) -> bool:
+    """Whether a key is one of a loop's. The time taken tells nothing about the keys."""
+    given = digest(key)
+    return any([hmac.compare_digest(given, known) for known in record.key_digests])
+
+
+def digest(key: str) -> str:
+    """Return the SHA-256 of a key, in hexadecimal."""
+    return hashlib.sha256(key.encode()).hexdigest()
+
+
+async def _renew(lease: Lease) -> None:
+    while True:
+        await asyncio.sleep(LOCK_SECONDS / 3)
+        await lease.renew()
+
+
+def _blob_name(loop: str) -> str:
+    return f"{PREFIX}{loop}.json"
+
+
+def _decode(blob: Blob) -> LoopRecord:
+    try:
+        return msgspec.json.decode(blob.data, type=LoopRecord)
+    except msgspec.DecodeError as exc:
+        raise StorageError(f"a loop's record is damaged: {exc}") from exc
