@@ -18,11 +18,13 @@ def event_id_from_url(url: str) -> str:
         ContractError: The id is empty, too long, or not UTF-8.
     """
     try:
-        raw = urlsplit(url).path.split("/")[-2]  # .../events/{eventId}/reward
+        *_, events, raw, _ = urlsplit(url).path.split("/")  # .../events/{eventId}/reward
+        if events.lower() != "events":
+            raise ValueError("another path")
         return check_id(unquote(raw, errors="strict"), "eventId", _refuse)
     except UnicodeDecodeError as exc:
         raise _refuse("eventId", "eventId is not UTF-8 after percent-decoding.") from exc
-    except (ValueError, IndexError) as exc:
+    except ValueError as exc:
         raise ContractError(
             ErrorCode.RESOURCE_NOT_FOUND, "There is no event id in the path.", "path"
         ) from exc
