@@ -6,6 +6,7 @@ Without an API key or storage this import fails, on purpose: the app never serve
 import azure.functions as func
 
 from dashboard_function.blueprint import blueprint as dashboard
+from evaluate_function.blueprint import blueprint as evaluate
 from manage_function.blueprint import blueprint as manage
 from manage_function.loops import blueprint as loops
 from rank_function.blueprint import blueprint as rank
@@ -16,5 +17,5 @@ from train_function.blueprint import blueprint as train
 wiring.settings()
 
 app = func.FunctionApp()
-for blueprint in (rank, reward, train, manage, loops, dashboard):
+for blueprint in (rank, reward, train, manage, loops, evaluate, dashboard):
     app.register_functions(blueprint)

@@ -23,6 +23,8 @@ from shared.contract.operations import (
     GET_LOG_PROPERTIES,
     GET_LOOP,
     LIST_LOOPS,
+    LOG_INTERACTIONS,
+    LOG_OBSERVATIONS,
     PUT_LOOP,
     REGENERATE_KEY,
 )
@@ -33,6 +35,12 @@ from shared.services.loop_state import DEFAULT_LOOP
 from shared.wiring import Application, Process, now
 
 blueprint = func.Blueprint()
+
+_UNREADABLE_BATCH = ContractError(
+    ErrorCode.INVALID_REQUEST,
+    "Batches of events from local inference cannot be read; call Rank and Reward.",
+    "body",
+)
 
 
 @app_operation(blueprint, LIST_LOOPS)
@@ -96,6 +104,18 @@ async def delete_logs(app: Application, call: Call) -> bytes:
     """Delete all events and the joined log."""
     await app.logs.delete()
     return b""
+
+
+@operation(blueprint, LOG_INTERACTIONS)
+async def log_interactions(app: Application, call: Call) -> bytes:
+    """Refuse decisions that a client made by itself."""
+    raise _UNREADABLE_BATCH
+
+
+@operation(blueprint, LOG_OBSERVATIONS)
+async def log_observations(app: Application, call: Call) -> bytes:
+    """Refuse what was observed for decisions that a client made by itself."""
+    raise _UNREADABLE_BATCH
 
 
 @operation(blueprint, GET_LOG)

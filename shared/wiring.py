@@ -16,6 +16,7 @@ from azure.storage.blob.aio import BlobServiceClient
 from shared.contract.errors import ContractError
 from shared.contract.loop_document import LoopDocument, parse_loop_document
 from shared.services.append import Writing
+from shared.services.jobs import JobService
 from shared.services.logs import LogService
 from shared.services.loop_registry import LoopRegistry, is_loop_name
 from shared.services.loop_state import DEFAULT_LOOP, LoopDefaults, Loops
@@ -56,6 +57,7 @@ class Application:
     models: ModelService
     metrics: MetricsService
     logs: LogService
+    jobs: JobService
 
 
 def now() -> datetime:
@@ -82,6 +84,7 @@ def build(settings: Settings, stores: Stores, loop: str = DEFAULT_LOOP) -> Appli
         ),
         metrics=MetricsService(loop, loops, metrics, now, writing),
         logs=LogService(reader, loops, stores.blobs, stores.events, now),
+        jobs=JobService(loop, stores.blobs),
     )
 
 

@@ -42,8 +42,31 @@ class ErrorCode(Enum):
     INVALID_MODEL_SIGNATURE = _Code(
         "InvalidModelImportSignature", 400, "A signed model is not what was signed."
     )
+    INVALID_EVALUATION_CONTRACT = _Code(
+        "InvalidEvaluationContract", 400, "A field of an evaluation is wrong."
+    )
+    DUPLICATE_POLICY_NAMES = _Code(
+        "DuplicateCustomPolicyNames", 400, "Two policies of an evaluation have the same name."
+    )
+    EVALUATION_ALREADY_EXISTS = _Code(
+        "EvaluationAlreadyExists", 400, "There is an evaluation of that id already."
+    )
+    INVALID_CONTRACT = _Code("InvalidContract", 400, "A field of a feature importance is wrong.")
+    FEATURE_IMPORTANCE_ALREADY_EXISTS = _Code(
+        "FeatureImportanceAlreadyExists", 400, "There is a feature importance of that id already."
+    )
+    INVALID_REQUEST = _Code(
+        "InvalidRequest", 400, "A batch of logged events is not in a format that is read."
+    )
     PAYLOAD_SIZE_EXCEEDED = _Code("PayloadSizeExceeded", 400, "The request is too large.")
     RESOURCE_NOT_FOUND = _Code("ResourceNotFound", 404, "There is nothing at this path.")
+    EVALUATION_NOT_FOUND = _Code("EvaluationNotFound", 404, "There is no evaluation of that id.")
+    FEATURE_IMPORTANCE_NOT_FOUND = _Code(
+        "FeatureImportanceNotFound", 404, "There is no feature importance of that id."
+    )
+    LEARNING_SETTINGS_NOT_FOUND = _Code(
+        "LearningSettingsNotFound", 404, "An evaluation has no policy of that name."
+    )
     UNAUTHORIZED = _Code("401", 401, "The key is missing or wrong.")
     METHOD_NOT_ALLOWED = _Code("MethodNotAllowed", 405, "The path exists for other methods.")
     CONFLICT = _Code("Conflict", 409, "Somebody else is changing the same thing; try again.")

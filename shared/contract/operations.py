@@ -98,6 +98,27 @@ RESET_MODEL = Operation("Model_Reset", "DELETE", "model", 204)
 DELETE_LOGS = Operation("Log_Delete", "DELETE", "logs", 204)
 GET_LOG_PROPERTIES = Operation("Log_GetProperties", "GET", "logs/properties", 200)
 
+LOG_INTERACTIONS = Operation("Log_Interactions", "POST", "logs/interactions", 204)
+LOG_OBSERVATIONS = Operation("Log_Observations", "POST", "logs/observations", 204)
+LIST_EVALUATIONS = Operation("Evaluations_List", "GET", "evaluations", 200)
+CREATE_EVALUATION = Operation("Evaluations_Create", "POST", "evaluations", 201)
+PUT_EVALUATION = Operation("Evaluations_Put", "PUT", "evaluations/{evaluationId}", 200)
+GET_EVALUATION = Operation("Evaluations_Get", "GET", "evaluations/{evaluationId}", 200)
+DELETE_EVALUATION = Operation("Evaluations_Delete", "DELETE", "evaluations/{evaluationId}", 204)
+APPLY_FROM_EVALUATION = Operation(
+    "ServiceConfiguration_ApplyFromEvaluation", "POST", "configurations/applyFromEvaluation", 204
+)
+LIST_FEATURE_IMPORTANCES = Operation("FeatureImportances_List", "GET", "featureImportances", 200)
+CREATE_FEATURE_IMPORTANCE = Operation(
+    "FeatureImportances_Create", "PUT", "featureImportances/{featureImportanceId}", 200
+)
+GET_FEATURE_IMPORTANCE = Operation(
+    "FeatureImportances_Get", "GET", "featureImportances/{featureImportanceId}", 200
+)
+DELETE_FEATURE_IMPORTANCE = Operation(
+    "FeatureImportances_Delete", "DELETE", "featureImportances/{featureImportanceId}", 204
+)
+
 LIST_LOOPS = Operation("Loops_List", "GET", LOOPS, 200, surface=Surface.APP, access=Access.OWNER)
 PUT_LOOP = Operation("Loops_Put", "PUT", "", 200, surface=Surface.LOOP, access=Access.OWNER)
 GET_LOOP = Operation("Loops_Get", "GET", "", 200, surface=Surface.LOOP)
@@ -132,6 +153,18 @@ OPERATIONS = (
     RESET_MODEL,
     DELETE_LOGS,
     GET_LOG_PROPERTIES,
+    LOG_INTERACTIONS,
+    LOG_OBSERVATIONS,
+    LIST_EVALUATIONS,
+    CREATE_EVALUATION,
+    PUT_EVALUATION,
+    GET_EVALUATION,
+    DELETE_EVALUATION,
+    APPLY_FROM_EVALUATION,
+    LIST_FEATURE_IMPORTANCES,
+    CREATE_FEATURE_IMPORTANCE,
+    GET_FEATURE_IMPORTANCE,
+    DELETE_FEATURE_IMPORTANCE,
     LIST_LOOPS,
     PUT_LOOP,
     GET_LOOP,
@@ -165,7 +198,7 @@ def no_operation(method: str, url: str) -> ContractError:
 def _matches(template: str, segments: list[str]) -> bool:
     parts = template.split("/")
     return len(parts) == len(segments) and all(
-        part.startswith("{") or part == segment.lower()
+        part.startswith("{") or part.lower() == segment.lower()
         for part, segment in zip(parts, segments, strict=True)
     )
 

@@ -1,0 +1,1 @@
+"""Keeps evaluations and feature importances."""
