@@ -128,7 +128,6 @@ class Process:
     async def declare(self) -> None:
         """Apply the loops that the app's settings declare."""
         for loop, document in declared_loops(self.settings).items():
-            await self.registry.create(loop)
             await self.registry.declare(loop, document.change, document.digest)
         self.declared = True
 

@@ -22,6 +22,7 @@ from shared.services.ports import (
     EventStore,
     Lease,
     StorageError,
+    StorageUnavailable,
 )
 
 PREFIX = "_loops/"
@@ -30,7 +31,12 @@ PREFIX = "_loops/"
 KEYS = 2
 """Per loop, so that one can be changed while the other is in use."""
 
-LOCK_SECONDS = 60
+LOCK_SECONDS = 15
+"""How long a loop stays locked by a process that died; a living one renews its hold."""
+
+TRIES = 20
+PAUSE = 0.25
+"""Seconds between tries to declare a loop that another process is about to declare as well."""
 
 _NAME = re.compile(r"[a-z][a-z0-9]{2,19}", re.ASCII)
 
@@ -130,14 +136,15 @@ class LoopRegistry:
             return keys
 
     async def declare(self, loop: str, change: Change, declared: str) -> bool:
-        """Apply declared settings once; return whether they were new.
+        """Create a loop if need be, and apply declared settings once; return whether they were new.
 
         Args:
-            loop: An existing loop.
+            loop: Its name.
             change: From the present settings to those that were declared.
             declared: Digest of the declaration; what was applied last is not applied again, so
                 that later changes by hand stay until the declaration itself changes.
         """
+        await self._ensure(loop)
         blob = await self._blobs.load(_blob_name(loop))
         record = LoopRecord(loop, self._clock()) if blob is None else _decode(blob)
         if record.declared == declared:
@@ -202,6 +209,18 @@ class LoopRegistry:
             if record is not None and opens(record, key):
                 return loop
         return None
+
+    async def _ensure(self, loop: str) -> None:
+        """Make sure that a loop exists; every process of an app that starts does this at once."""
+        for _ in range(TRIES):
+            record = await self._read(loop)
+            if record is not None and record.deleted is None:
+                return
+            try:
+                await self.create(loop)
+            except Conflict:
+                await asyncio.sleep(PAUSE)
+        raise StorageUnavailable(f"loop {loop} is being made or deleted elsewhere")
 
     async def _read(self, loop: str) -> LoopRecord | None:
         if not is_loop_name(loop):

@@ -232,3 +232,18 @@ async def test_the_log_gives_each_event_of_a_range_once_and_in_order(world):
     assert len({line.EventId for line in lines}) == len(lines) == 120
     assert [line.Bucket for line in lines] == sorted(line.Bucket for line in lines)
     assert later == [line for line in lines if line.Bucket >= half]
+
+
+async def test_processes_that_start_at_once_declare_a_loop_once(world):
+    declared = document(DECLARED)
+    registries = [
+        LoopRegistry(world.loops, world.blobs, world.events, world.clock, timedelta(seconds=5))
+        for _ in range(4)
+    ]
+
+    applied = await asyncio.gather(
+        *(each.declare("news", declared.change, declared.digest) for each in registries)
+    )
+
+    assert sum(applied) == 1
+    assert (await world.loops.settings("news"))[0].rewards.wait == timedelta(hours=1)
