@@ -2,6 +2,7 @@
 
 import asyncio
 import os
+import statistics
 import subprocess
 import sys
 import time
@@ -9,6 +10,7 @@ from collections.abc import Awaitable, Callable, Iterator
 from typing import Any
 
 import aiohttp
+from azure.data.tables.aio import TableServiceClient
 
 from benchmarks.log import text
 from devserver.app import LocalApp
@@ -16,9 +18,12 @@ from shared import wiring
 from shared.events.interaction import Interaction
 from shared.services.ports import EventSpace
 from shared.settings import Settings
+from shared.storage.azure_tables import INTERACTIONS
+from shared.storage.event_codec import interaction_row, table_name
 
 CONNECTIONS = (1, 16, 64)
 SECONDS = 4.0
+INSERTS = 500
 BODY = text(
     {
         "contextFeatures": [{"os": "linux", "hour": 7, "member": True}],
@@ -32,8 +37,41 @@ def figures() -> Iterator[dict[str, Any]]:
     yield start_up()
     with LocalApp({**os.environ, "TRAIN_SCHEDULE": "0 0 0 1 1 *"}) as app:
         storage = app.storage
+        yield asyncio.run(_insert(storage))
         for connections in CONNECTIONS:
             yield asyncio.run(_rank(app, storage, connections))
+
+
+async def _insert(storage: str) -> dict[str, Any]:
+    """Measure what an insert costs this process, beside the table client's."""
+    settings = Settings.from_environ({"PERSONALIZER_KEY_1": "k" * 16, "DATA_STORAGE": storage})
+    space, now = EventSpace("bench", 1, 8, 60), wiring.now()
+    bucket = space.bucket(now)
+    used: dict[str, list[float]] = {"ours": [], "client": []}
+    async with (
+        wiring.azure_stores(settings) as stores,
+        TableServiceClient.from_connection_string(storage) as client,
+    ):
+        await stores.events.prepare(space, now)
+        table = client.get_table_client(table_name(INTERACTIONS, space, bucket))
+        for number in range(2 * INSERTS):
+            event = Interaction(f"{number}", now, BODY, ("a",) * 5, (0, 1, 2, 3, 4), (0.2,) * 5)
+            which = ("ours", "client")[number % 2]
+            begun = time.process_time()
+            if which == "ours":
+                await stores.events.add_interaction(space, bucket, event)
+            else:
+                await table.create_entity(interaction_row(space, bucket, event))
+            used[which].append(time.process_time() - begun)
+    ours, peer = (statistics.median(times) for times in used.values())
+    return {
+        "figure": "insert of an event",
+        "peer": "azure-data-tables, create_entity",
+        "ours_us": round(ours * 1e6),
+        "peer_us": round(peer * 1e6),
+        "ratio": round(peer / ours, 2),
+        "ratio_is": "CPU time of the client's insert to that of ours",
+    }
 
 
 async def _rank(app: LocalApp, storage: str, connections: int) -> dict[str, Any]:
@@ -58,6 +96,7 @@ async def _rank(app: LocalApp, storage: str, connections: int) -> dict[str, Any]
 
         space = EventSpace("bench", 0, 8, 60)
         now = wiring.now()
+        await stores.events.prepare(space, now)
 
         async def insert(number: int) -> None:
             name = f"{connections} {number} {time.perf_counter_ns()}"

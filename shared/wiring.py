@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
 
+from azure.core.credentials import AzureNamedKeyCredential
 from azure.core.credentials_async import AsyncTokenCredential
 from azure.data.tables.aio import TableServiceClient
 from azure.storage.blob.aio import BlobServiceClient
@@ -31,6 +32,7 @@ from shared.services.train import Training, TrainService
 from shared.settings import Settings, SettingsError
 from shared.storage.azure_blobs import AzureBlobStore
 from shared.storage.azure_tables import AzureEventStore
+from shared.storage.table_inserts import BearerToken, SharedKey, TableInserts, open_session
 
 CONTAINER = "personalizer"
 """Blob container; with the tables it makes a storage account the home of one app."""
@@ -159,21 +161,29 @@ async def azure_stores(settings: Settings) -> AsyncIterator[Stores]:
     """Open Azure's stores, with the connection string if there is one, else by identity."""
     blob_options: dict[str, Any] = {"retry_total": 3, "initial_backoff": 0.2, "increment_base": 2}
     blob_options |= {"connection_timeout": 5, "read_timeout": 20}
-    # Inserts are retried by the services, which choose the bucket anew each time.
-    table_options: dict[str, Any] = {"retry_total": 0, "connection_timeout": 5, "read_timeout": 20}
+    table_options: dict[str, Any] = {"retry_total": 3, "connection_timeout": 5, "read_timeout": 20}
     if settings.connection_string:
         blobs = BlobServiceClient.from_connection_string(settings.connection_string, **blob_options)
         tables = TableServiceClient.from_connection_string(
             settings.connection_string, **table_options
         )
-        async with blobs, tables:
-            yield Stores(AzureBlobStore(blobs, CONTAINER), AzureEventStore(tables))
+        async with blobs, tables, open_session() as session:
+            inserts = TableInserts(session, tables.url, _shared_key(tables))
+            yield Stores(AzureBlobStore(blobs, CONTAINER), AzureEventStore(tables, inserts))
     else:
-        async with _identity(settings) as credential:
+        async with _identity(settings) as credential, open_session() as session:
             blobs = BlobServiceClient(settings.blob_uri, credential, **blob_options)
             tables = TableServiceClient(settings.table_uri, credential=credential, **table_options)
+            inserts = TableInserts(session, settings.table_uri, BearerToken(credential))
             async with blobs, tables:
-                yield Stores(AzureBlobStore(blobs, CONTAINER), AzureEventStore(tables))
+                yield Stores(AzureBlobStore(blobs, CONTAINER), AzureEventStore(tables, inserts))
+
+
+def _shared_key(tables: TableServiceClient) -> SharedKey:
+    credential = tables.credential
+    if not isinstance(credential, AzureNamedKeyCredential):
+        raise SettingsError("DATA_STORAGE must hold an account key; without one, use an identity")
+    return SharedKey(credential.named_key.name, credential.named_key.key)
 
 
 def _identity(settings: Settings) -> AsyncTokenCredential:

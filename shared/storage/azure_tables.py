@@ -5,12 +5,12 @@ from collections.abc import Iterator, Sequence
 from datetime import datetime
 from typing import Any
 
-from azure.core.exceptions import ResourceExistsError, ResourceNotFoundError
+from azure.core.exceptions import ResourceNotFoundError
 from azure.data.tables.aio import TableClient, TableServiceClient
 
 from shared.events.interaction import Interaction
 from shared.events.observation import Observation
-from shared.services.ports import EventSpace, MissingSpace, RankedEvent
+from shared.services.ports import EventSpace, RankedEvent
 from shared.storage.errors import translated
 from shared.storage.event_codec import (
     DAY,
@@ -24,17 +24,19 @@ from shared.storage.event_codec import (
     row_observation,
     table_name,
 )
+from shared.storage.table_inserts import TableInserts
 
 INTERACTIONS = "interactions"
 OBSERVATIONS = "observations"
 
 
 class AzureEventStore:
-    """See ``EventStore``. Give it a client that does not retry: the services do, by bucket."""
+    """See ``EventStore``."""
 
-    def __init__(self, service: TableServiceClient) -> None:
-        """Keep the tables of ``service``'s account."""
+    def __init__(self, service: TableServiceClient, inserts: TableInserts) -> None:
+        """Keep the tables of an account: ``inserts`` writes rows, ``service`` does all else."""
         self._service = service
+        self._inserts = inserts
         self._tables: dict[str, TableClient] = {}
 
     async def add_interaction(
@@ -43,7 +45,7 @@ class AzureEventStore:
         """See ``EventStore``."""
         row = interaction_row(space, bucket, interaction)
         table = table_name(INTERACTIONS, space, bucket)
-        if await self._insert(table, row):
+        if await self._inserts.insert(table, row):
             return interaction
         with translated(f"read the interaction {row['RowKey']}"):
             stored = await self._table(table).get_entity(row["PartitionKey"], row["RowKey"])
@@ -54,7 +56,7 @@ class AzureEventStore:
     ) -> None:
         """See ``EventStore``."""
         row = observation_row(space, bucket, observation)
-        await self._insert(table_name(OBSERVATIONS, space, bucket), row)
+        await self._inserts.insert(table_name(OBSERVATIONS, space, bucket), row)
 
     async def interactions(
         self, space: EventSpace, start: int, end: int
@@ -96,19 +98,6 @@ class AzureEventStore:
         for table in await self._tables_of(loop):
             if below is None or table.epoch < below:
                 await self._drop_table(table.name)
-
-    async def _insert(self, table: str, row: dict[str, Any]) -> bool:
-        """Insert a row; False where its key is taken."""
-        with translated(f"insert into {table}"):
-            try:
-                await self._table(table).create_entity(row)
-            except ResourceExistsError as exc:
-                if "TableBeingDeleted" in str(exc):  # also a 409, but the row is not there
-                    raise MissingSpace(f"{table} is being deleted") from exc
-                return False
-            except ResourceNotFoundError as exc:
-                raise MissingSpace(f"there is no {table}") from exc
-            return True
 
     async def _rows(
         self,

@@ -13,7 +13,7 @@ from azure.core.exceptions import (
 from shared.services.ports import Conflict, StorageError, StorageUnavailable
 
 _TAKEN = frozenset({409, 412})
-_TRY_AGAIN = frozenset({408, 429, 500, 502, 503, 504})
+TRY_AGAIN = frozenset({408, 429, 500, 502, 503, 504})
 
 
 @contextmanager
@@ -25,7 +25,7 @@ def translated(doing: str) -> Iterator[None]:
         message = f"could not {doing}: {exc.status_code} {getattr(exc, 'error_code', '') or ''}"
         if exc.status_code in _TAKEN:
             raise Conflict(message) from exc
-        if exc.status_code in _TRY_AGAIN:
+        if exc.status_code in TRY_AGAIN:
             raise StorageUnavailable(message) from exc
         raise StorageError(message) from exc
     except (ServiceRequestError, ServiceResponseError) as exc:
