@@ -22,7 +22,17 @@ def package(tmp_path_factory):
 def test_the_package_holds_what_runs_and_nothing_else(package):
     top = {path.name for path in package.iterdir()}
 
-    functions = {f"{kind}_function" for kind in ("rank", "reward", "train", "manage", "dashboard")}
+    functions = {
+        f"{kind}_function"
+        for kind in (
+            "rank",
+            "reward",
+            "train",
+            "manage",
+            "evaluate",
+            "dashboard",
+        )
+    }
     assert top == functions | {"function_app.py", "host.json", "requirements.txt", "shared"}
     assert not any(path.suffix in (".pyc", ".md", ".bicep") for path in package.rglob("*"))
 
