@@ -10,7 +10,8 @@ from dashboard_function.static_files import files, serve
 from shared import wiring
 from shared.contract.errors import ContractError, ErrorCode
 from shared.contract.metrics import parse_range, render_metrics
-from shared.endpoint import authenticate, refusal, response
+from shared.contract.operations import GET_METRICS
+from shared.endpoint import Call, operation, refusal, response
 from shared.services.ports import StorageError
 
 blueprint = func.Blueprint()
@@ -79,23 +80,11 @@ def _file(name: str | None, req: func.HttpRequest) -> func.HttpResponse:
     return serve(file, req)
 
 
-@blueprint.function_name("metrics")
-@blueprint.route("loops/{loop}/metrics", methods=["GET"], auth_level=func.AuthLevel.ANONYMOUS)
-async def metrics(req: func.HttpRequest) -> func.HttpResponse:
+@operation(blueprint, GET_METRICS)
+async def metrics(app: wiring.Application, call: Call) -> bytes:
     """Show what a loop does and what it earns, for a range of time."""
-    try:
-        app = await _application(req)
-        wanted = parse_range(req.params, app.metrics.levels, wiring.now())
-        return response(200, render_metrics(app.loop, await app.metrics.report(wanted)))
-    except Exception as exc:  # noqa: BLE001 (whatever it is, the answer is documented)
-        return refusal(exc)
-
-
-async def _application(req: func.HttpRequest) -> wiring.Application:
-    authenticate(req)
-    if req.route_params["loop"] != wiring.DEFAULT_LOOP:
-        raise ContractError(ErrorCode.RESOURCE_NOT_FOUND, "There is no such loop.", "loop")
-    return await wiring.application()
+    wanted = parse_range(call.parameters, app.metrics.levels, wiring.now())
+    return render_metrics(app.loop, await app.metrics.report(wanted))
 
 
 def _body(report: Mapping[str, object]) -> bytes:

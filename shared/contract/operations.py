@@ -138,6 +138,8 @@ GET_LOG = Operation(
     "Loops_GetLog", "GET", "log", 200, media_type="application/x-ndjson", surface=Surface.LOOP
 )
 
+GET_METRICS = Operation("Loops_GetMetrics", "GET", "metrics", 200, surface=Surface.LOOP)
+
 OPERATIONS = (
     RANK,
     REWARD,
@@ -172,6 +174,7 @@ OPERATIONS = (
     REGENERATE_KEY,
     TRAIN,
     GET_LOG,
+    GET_METRICS,
 )
 
 

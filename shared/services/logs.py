@@ -7,6 +7,7 @@ from datetime import UTC, datetime, timedelta
 from shared.events.joined_log import LogLine
 from shared.services.log_store import LogStore
 from shared.services.loop_state import Counters, Loops
+from shared.services.metrics_store import MetricsStore
 from shared.services.ports import BlobStore, Clock, Conflict, EventStore
 from shared.services.serving import LoopReader
 
@@ -21,6 +22,7 @@ class LogService:
         self._reader = reader
         self._loops = loops
         self._log = LogStore(reader.loop, blobs)
+        self._metrics = MetricsStore(blobs)
         self._events = events
         self._clock = clock
 
@@ -44,7 +46,7 @@ class LogService:
             read_to = max(read_to, found.end)
 
     async def delete(self) -> None:
-        """Delete all events and the log. What was learned from them stays.
+        """Delete all events, the log and the metrics. What was learned from them stays.
 
         The epoch rises, so that events from now on go to new tables. A writer that does not know
         yet meets a missing table and looks again. Calls that are answered before this returns may
@@ -67,6 +69,7 @@ class LogService:
             break
         await self._events.drop_epochs(loop, changed.epoch)
         await self._log.drop(changed.epoch, before=0)
+        await self._metrics.drop_epochs(loop, changed.epoch)
         await self._reader.refresh()
 
 

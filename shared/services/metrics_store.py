@@ -117,6 +117,13 @@ class MetricsStore:
             if start + page <= oldest.timestamp():
                 await self._blobs.delete(name)
 
+    async def drop_epochs(self, loop: str, below: int) -> None:
+        """Delete the pages of epochs below a given one."""
+        prefix = f"{loop}/metrics/"
+        async for name in self._blobs.names(prefix):
+            if int(name.removeprefix(prefix).split("/")[0]) < below:
+                await self._blobs.delete(name)
+
     async def _add_to_page(
         self, name: str, level: Level, buckets: Mapping[int, Row], stop: int
     ) -> None:

@@ -17,7 +17,7 @@ from devserver.azurite import Azurite
 from shared import wiring
 from shared.events.rewards import RewardSettings
 from shared.services.append import Writing
-from shared.services.loop_state import LoopDefaults, Loops, model_name
+from shared.services.loop_state import DEFAULT_LOOP, LoopDefaults, Loops, model_name
 from shared.services.metrics_store import DAY, MetricsStore
 from shared.services.rank_request import Action, RankRequest
 from shared.services.train import TrainService
@@ -25,7 +25,7 @@ from shared.settings import Settings
 from shared.storage.memory import InMemoryBlobStore
 from tests.conftest import FAST
 
-LOOP = wiring.DEFAULT_LOOP
+LOOP = DEFAULT_LOOP
 EVENTS = 240
 ACTIONS = tuple(Action(name, b'[{"kind":"%b"}]' % name.encode()) for name in "abc")
 

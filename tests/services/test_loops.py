@@ -173,6 +173,7 @@ async def test_deleted_logs_cannot_be_read_and_the_model_stays(world):
     world.now += timedelta(minutes=11)
     await world.trainer().train()
     before = await world.state()
+    assert any("/metrics/" in name for name in world.blobs.blobs)
     assert await logs(world).date_range() is not None
 
     await logs(world).delete()
@@ -183,6 +184,7 @@ async def test_deleted_logs_cannot_be_read_and_the_model_stays(world):
     assert await logs(world).date_range() is None
     assert [line async for line in logs(world).read(NOW - timedelta(days=999), NOW)] == []
     assert world.logged() == set()
+    assert not any("/metrics/" in name for name in world.blobs.blobs)
     assert set(world.events.interaction_rows) <= {after.space(LOOP)}
 
 
