@@ -66,6 +66,15 @@ class Pairs:
 
 
 @dataclass(frozen=True, slots=True, eq=False)
+class Numbered:
+    """Pairs that are combined with the slot's index: ``own``, ``common`` and ``mixed`` ones."""
+
+    own: Pairs
+    common: Pairs
+    mixed: Pairs
+
+
+@dataclass(frozen=True, slots=True, eq=False)
 class Plan:
     """The terms of rows of one shape.
 
@@ -77,7 +86,9 @@ class Plan:
         own: Those of at most two features: pairs within the action's extended rows.
         common: Likewise, within the shared features' extended rows.
         mixed: Likewise; left is the action's extended row, right the shared features'.
-        higher_own: Those of three and more features, in columns of the row.
+        numbered: Those of two features and the slot's index, which is the row's last column:
+            pairs likewise, without it.
+        higher_own: All others of three and more features, in columns of the row.
         higher_common: Likewise, in columns of the shared features.
         higher_mixed: Likewise.
         size: Number of terms.
@@ -87,6 +98,7 @@ class Plan:
     own: Pairs
     common: Pairs
     mixed: Pairs
+    numbered: "Numbered | None"
     higher_own: Terms
     higher_common: Terms
     higher_mixed: Terms
@@ -336,22 +348,53 @@ def _with_itself(size: int, times: int) -> Columns:
 def _plan(terms: Terms, action: Shape, shared: Shape, size: int) -> Plan:
     width = sum(size for _, size in action) + 1
     n_shared = sum(size for _, size in shared)
-    own, common, mixed = [], [], []
-    for block in terms:
-        ours = (block < width).sum(axis=0)
-        own.append(block[:, ours == len(block)])
-        common.append(block[:, ours == 0])
-        mixed.append(block[:, (ours > 0) & (ours < len(block))])
+    plain, numbered = list(terms), None
+    if shared and shared[-1][0] == SLOT_INDEX_NAMESPACE:
+        plain, pairs = _without_index(terms, width + n_shared - 1)
+        own, common, mixed = _divided(pairs, width)
+        numbered = Numbered(
+            _within(own, 0, width),
+            _within(common, width, n_shared),
+            _between(mixed, width, n_shared),
+        )
+    own, common, mixed = _divided(plain, width)
     return Plan(
         terms=terms,
         own=_within(own, 0, width),
         common=_within(common, width, n_shared),
         mixed=_between(mixed, width, n_shared),
+        numbered=numbered,
         higher_own=_higher(own),
         higher_common=_higher(block - width for block in common),
         higher_mixed=_higher(mixed),
         size=size,
     )
+
+
+def _without_index(terms: Sequence[Columns], index: int) -> tuple[list[Columns], list[Columns]]:
+    """Return the terms that are not a pair with the ``index`` column, and the pairs of the others.
+
+    The index is the last of a combination: no pattern has it elsewhere, and it sorts last.
+    """
+    plain, pairs = [], []
+    for block in terms:
+        of_index = block[-1] == index if len(block) == 3 else np.zeros(block.shape[1], np.bool_)
+        plain.append(block[:, ~of_index])
+        pairs.append(block[:2, of_index])
+    return plain, [pair for pair in pairs if pair.shape[1]]
+
+
+def _divided(
+    blocks: Sequence[Columns], width: int
+) -> tuple[list[Columns], list[Columns], list[Columns]]:
+    """Return the terms of an action alone, of shared features alone, and of both."""
+    own, common, mixed = [], [], []
+    for block in blocks:
+        ours = (block < width).sum(axis=0)
+        own.append(block[:, ours == len(block)])
+        common.append(block[:, ours == 0])
+        mixed.append(block[:, (ours > 0) & (ours < len(block))])
+    return own, common, mixed
 
 
 def _within(blocks: Sequence[Columns], start: int, width: int) -> Pairs:

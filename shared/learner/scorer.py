@@ -16,7 +16,16 @@ from numpy.typing import NDArray
 
 from shared.learner.arguments import LearningSettings
 from shared.learner.features import Features, Shape, read_actions
-from shared.learner.interactions import FNV, Pairs, Plan, Terms, hashes, interactions_of, products
+from shared.learner.interactions import (
+    FNV,
+    Numbered,
+    Pairs,
+    Plan,
+    Terms,
+    hashes,
+    interactions_of,
+    products,
+)
 from shared.learner.recently_used import RecentlyUsed
 
 ACTIONS_BUDGET = 48 << 20
@@ -117,6 +126,12 @@ class Scorer:
         values *= row.values.take(pairs.right_values)
         found = self._weigh(row.slots.take(pairs.left) ^ row.slots.take(pairs.right))
         total: np.float32 = found.dot(values)
+        if plan.numbered:
+            pairs = plan.numbered.common
+            values = row.values.take(pairs.left_values)
+            values *= row.values.take(pairs.right_values)
+            paired = row.slots.take(pairs.left) ^ row.slots.take(pairs.right)
+            total += self._weigh_numbered(paired, row).dot(values)
         if plan.higher_common:
             total += self._higher(plan.higher_common, row.slots[None, 1:], row.values[None, 1:])[0]
         return total
@@ -126,7 +141,7 @@ class Scorer:
         mixed = group.mixed.get(row.shape)
         if mixed is None:
             plan = self._interactions.plan(group.table.shape, row.shape)
-            if len(group.rows) > 1 and len(group.rows) * len(plan.mixed.left) > _TERMS_AT_ONCE:
+            if len(group.rows) > 1 and len(group.rows) * _width(plan) > _TERMS_AT_ONCE:
                 return np.concatenate([self._scores(half, row) for half in group.halves()])
             mixed = _Mixed(group, plan)
             group.keep(row.shape, mixed)
@@ -134,8 +149,20 @@ class Scorer:
         found *= mixed.values
         scores: Floats = found.dot(row.values.take(mixed.right_values))
         scores += group.scores
+        if mixed.numbered:
+            scores += self._numbered(mixed.numbered, row)
         if mixed.higher:
             scores += self._higher_mixed(mixed.higher, group, row)
+        return scores
+
+    def _numbered(self, pairs: "_Numbered", row: "_Row") -> Floats:
+        """Return each action's sum of pairs that are combined with the slot's index."""
+        found = self._weigh_numbered(pairs.own.copy(), row)
+        found *= pairs.own_values
+        scores: Floats = np.add.reduce(found, axis=1)
+        found = self._weigh_numbered(pairs.slots ^ row.slots.take(pairs.right), row)
+        found *= pairs.values
+        scores += found.dot(row.values.take(pairs.right_values))
         return scores
 
     def _higher_mixed(self, terms: Terms, group: "_Group", row: "_Row") -> Floats:
@@ -193,6 +220,13 @@ class Scorer:
         if self._offset:
             slots = (slots + self._offset) & self._mask
         return self._weights.take(slots)
+
+    def _weigh_numbered(self, pairs: Slots, row: "_Row") -> Floats:
+        """Return the weights of pairs combined with the slot's index; overwrites ``pairs``."""
+        pairs *= FNV
+        pairs ^= row.slots[len(row.values) - 1]
+        pairs &= self._mask
+        return self._weigh(pairs)
 
     def _groups(self, texts: tuple[bytes, ...]) -> "list[_Group]":
         """Return the actions by shape; those not seen before are added to their tables."""
@@ -315,7 +349,7 @@ class _Group:
 
     def keep(self, context: Shape, mixed: "_Mixed") -> None:
         """Keep what the mixed pairs with a shape of context need, unless it is much."""
-        if _BYTES_PER_PAIR * mixed.slots.size <= self.budget:
+        if _BYTES_PER_PAIR * mixed.size <= self.budget:
             if len(self.mixed) >= _SHAPES_KEPT:
                 self.mixed = {}
             mixed.right = np.tile(mixed.right, (len(mixed.slots), 1))
@@ -330,19 +364,57 @@ class _Mixed:
         values: Likewise, of the values.
         right: Columns of the context's extended row of slots, for each action or for all.
         right_values: Likewise, of values, the same for all actions.
+        numbered: Pairs that are combined with a slot's index.
         higher: Terms of three and more features.
+        size: Number of all pairs.
     """
 
-    __slots__ = ("higher", "right", "right_values", "slots", "values")
+    __slots__ = ("higher", "numbered", "right", "right_values", "size", "slots", "values")
 
     def __init__(self, group: _Group, plan: Plan) -> None:
         """Line up the pairs of a group's actions."""
-        table, pairs = group.table, plan.mixed
-        self.slots = table.slots.take(group.rows, axis=0).take(pairs.left, axis=1)
-        self.values = table.values.take(group.rows, axis=0).take(pairs.left_values, axis=1)
-        self.right = pairs.right
-        self.right_values = pairs.right_values
+        slots = group.table.slots.take(group.rows, axis=0)
+        values = group.table.values.take(group.rows, axis=0)
+        self.slots = slots.take(plan.mixed.left, axis=1)
+        self.values = values.take(plan.mixed.left_values, axis=1)
+        self.right = plan.mixed.right
+        self.right_values = plan.mixed.right_values
+        self.numbered = _Numbered(slots, values, plan.numbered) if plan.numbered else None
         self.higher = plan.higher_mixed
+        self.size = len(slots) * _width(plan)
+
+
+class _Numbered:
+    """The pairs that a group's actions have together with a slot's index, in one shape of context.
+
+    Attributes:
+        own: ``actions x pairs`` slots of pairs of their own.
+        own_values: Likewise, values.
+        slots: ``actions x pairs``, the actions' parts of the slots of pairs with the context.
+        values: Likewise, of the values.
+        right: Columns of the context's extended row of slots.
+        right_values: Likewise, of values.
+    """
+
+    __slots__ = ("own", "own_values", "right", "right_values", "slots", "values")
+
+    def __init__(self, slots: Slots, values: Floats, pairs: Numbered) -> None:
+        """Line up the pairs of actions, given their extended rows."""
+        self.own = slots.take(pairs.own.left, axis=1) ^ slots.take(pairs.own.right, axis=1)
+        self.own_values = values.take(pairs.own.left_values, axis=1)
+        self.own_values *= values.take(pairs.own.right_values, axis=1)
+        self.slots = slots.take(pairs.mixed.left, axis=1)
+        self.values = values.take(pairs.mixed.left_values, axis=1)
+        self.right = pairs.mixed.right
+        self.right_values = pairs.mixed.right_values
+
+
+def _width(plan: Plan) -> int:
+    """Return how many pairs of a plan an action has."""
+    width = len(plan.mixed.left)
+    if plan.numbered:
+        width += len(plan.numbered.own.left) + len(plan.numbered.mixed.left)
+    return width
 
 
 def _appended(array: np.ndarray, count: int, more: np.ndarray) -> np.ndarray:
