@@ -2,8 +2,6 @@
 
 import math
 
-from shared.learner.exploration import History
-from shared.learner.policy import Policy
 from shared.learner.slot_features import split_slots
 from shared.learner.slots import decide_slots
 from tests.learner.logs import text
@@ -42,9 +40,7 @@ def slots_that_differ(learner, expected, tolerance, seed=8):
 
     Each of its draws is made to fall on the action that the oracle drew.
     """
-    history = History(learner.choices, learner.lowest, learner.highest)
-    weights = learner.regressor.effective_weights()
-    follower = _Follower(learner.settings, weights, history, learner.knows_slots)
+    follower = _Follower(learner.policy())
     different = count = 0
     for decision, drawn in zip(slot_decisions(len(expected), seed), expected, strict=True):
         for found, probabilities in zip(follower.follow(decision, drawn), drawn, strict=True):
@@ -57,11 +53,14 @@ def slots_that_differ(learner, expected, tolerance, seed=8):
     return different, count
 
 
-class _Follower(Policy):
+class _Follower:
     """A policy that remembers how it saw the latest slot."""
 
-    def decide_within(self, context, actions, offered=None):
-        self.latest, self.offered = super().decide_within(context, actions, offered), offered
+    def __init__(self, policy):
+        self.settings, self.knows_slots, self.policy = policy.settings, policy.knows_slots, policy
+
+    def decide_within(self, context, actions, offered):
+        self.latest, self.offered = self.policy.decide_within(context, actions, offered), offered
         return self.latest
 
     def follow(self, decision, drawn):
