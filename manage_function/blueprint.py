@@ -12,6 +12,7 @@ from shared.contract.operations import (
     GET_MODEL_PROPERTIES,
     GET_POLICY,
     GET_SERVICE,
+    PUBLISH_MODEL,
     PUT_MODEL,
     PUT_POLICY,
     PUT_SERVICE,
@@ -27,6 +28,7 @@ from shared.contract.service_configuration import (
 from shared.endpoint import Call, authenticate, operation, refusal
 from shared.learner.vw_model import ModelFileError
 from shared.services.loop_state import DEFAULT_LOOP
+from shared.services.model import UnknownModel
 from shared.wiring import Application, now
 
 blueprint = func.Blueprint()
@@ -111,6 +113,22 @@ async def put_model(app: Application, call: Call) -> bytes:
         await app.models.import_model(model)
     except ModelFileError as exc:
         raise ContractError(ErrorCode.INVALID_MODEL_FORMAT, sentence(exc), "body") from exc
+    return b""
+
+
+@operation(blueprint, PUBLISH_MODEL)
+async def publish_model(app: Application, call: Call) -> bytes:
+    """Go back to a model that was published before."""
+    try:
+        await app.models.publish_earlier(call.route["version"])
+    except UnknownModel as exc:
+        raise ContractError(
+            ErrorCode.RESOURCE_NOT_FOUND,
+            "The loop has no such earlier model; GET /loops/{loop} lists them.",
+            "version",
+        ) from exc
+    except ModelFileError as exc:
+        raise ContractError(ErrorCode.INVALID_MODEL_FORMAT, sentence(exc), "version") from exc
     return b""
 
 

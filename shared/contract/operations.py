@@ -133,6 +133,9 @@ REGENERATE_KEY = Operation(
     surface=Surface.LOOP,
     access=Access.OWNER,
 )
+PUBLISH_MODEL = Operation(
+    "Loops_PublishModel", "POST", "models/{version}/publish", 204, surface=Surface.LOOP
+)
 TRAIN = Operation("Loops_Train", "POST", "train", 200, surface=Surface.LOOP)
 GET_LOG = Operation(
     "Loops_GetLog", "GET", "log", 200, media_type="application/x-ndjson", surface=Surface.LOOP
@@ -172,6 +175,7 @@ OPERATIONS = (
     GET_LOOP,
     DELETE_LOOP,
     REGENERATE_KEY,
+    PUBLISH_MODEL,
     TRAIN,
     GET_LOG,
     GET_METRICS,

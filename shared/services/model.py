@@ -19,6 +19,10 @@ from shared.services.loop_state import (
 from shared.services.ports import BlobStore, Clock, Conflict, StorageError
 
 
+class UnknownModel(Exception):
+    """A loop has no such model to go back to."""
+
+
 class ModelService:
     """One loop's model as a file of Vowpal Wabbit."""
 
@@ -64,6 +68,36 @@ class ModelService:
             if await self._committed(published(changed, now), etag):
                 return
 
+    async def publish_earlier(self, version: str) -> None:
+        """Serve a model that was published before, and go on learning from it.
+
+        What was learned since is forgotten, not learned again: it may be why one goes back.
+
+        Raises:
+            UnknownModel: It is none of the loop's earlier models, or was deleted.
+            ModelFileError: It was learned under other learning settings than the present ones.
+        """
+        while True:
+            settings, _ = await self._loops.settings(self.loop)
+            state, etag = await self._loops.state(self.loop)
+            blob = await self._blobs.load(model_name(self.loop, version))
+            if version not in state.history or blob is None:
+                raise UnknownModel(version)
+            learned = await asyncio.to_thread(
+                _learned_under, blob.data, effective_arguments(settings)
+            )
+            now = self._clock()
+            since = state.trained.created if state.trained else now
+            changed = replace(
+                state,
+                fingerprint=fingerprint(settings),
+                trained=ModelInfo(version, since, now, learned),
+                replay=None,
+                history=tuple(earlier for earlier in state.history if earlier != version),
+            )
+            if await self._committed(published(changed, now), etag):
+                return
+
     async def reset_model(self) -> None:
         """Forget what was learned; unlike after a change of settings, nothing is learned again."""
         while True:
@@ -104,6 +138,17 @@ class ModelService:
 
 def _as_file(data: bytes) -> bytes:
     return vw_model.dumps(checkpoint.loads(data))
+
+
+def _learned_under(data: bytes, arguments: str) -> int:
+    """Return how many events a stored model has learned, if under these arguments."""
+    learner = checkpoint.loads(data)
+    if learner.settings != parse(arguments):
+        raise vw_model.ModelFileError(
+            f"it was learned under other learning settings; put these first: "
+            f"{learner.settings.arguments}"
+        )
+    return learner.learned
 
 
 def _as_checkpoint(file: bytes, arguments: str) -> tuple[bytes, int]:

@@ -118,6 +118,23 @@ def test_a_reset_forgets_the_model(app):
     assert call(app, "GET", f"{PATH}/properties")[1]["creationTime"].startswith("0001")
 
 
+def test_an_earlier_model_is_published_again(app):
+    def state():
+        return call(app, "GET", "loops/default")[1]["state"]
+
+    send(app, "PUT", PATH, GENUINE.read_bytes())
+    earlier = state()["publishedModel"]["version"]
+    send(app, "PUT", PATH, GENUINE.read_bytes())
+    send(app, "DELETE", PATH)
+    publish = "loops/default/models/{}/publish"
+
+    assert earlier in state()["earlierModels"]
+    assert call(app, "POST", publish.format("none"))[0] == 404
+    assert call(app, "POST", publish.format(earlier))[0] == 204
+    assert state()["publishedModel"]["version"] == earlier
+    wait_until(lambda: max(probabilities(app).values()) > 0.8)
+
+
 @pytest.mark.parametrize(
     ("body", "code"),
     [
