@@ -2,6 +2,7 @@
 
 import hmac
 import logging
+import time
 import uuid
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
@@ -16,6 +17,7 @@ from shared.contract.versions import ApiVersion, parse_version
 from shared.learner.features import FeatureError
 from shared.services.loop_registry import digest, opens
 from shared.services.loop_state import DEFAULT_LOOP, UnknownLoop
+from shared.services.meter import record_call
 from shared.services.ports import Conflict, EntityTooLarge, StorageError
 
 logger = logging.getLogger(__name__)
@@ -105,7 +107,11 @@ def app_operation(
 
     def register(handler: AppHandler) -> HttpFunction:
         async def answer(req: func.HttpRequest) -> func.HttpResponse:
-            return await _answer(described, handler, req)
+            started = time.perf_counter()
+            answered = await _answer(described, handler, req)
+            took = time.perf_counter() - started
+            record_call(wiring.meter(), described.name, answered.status_code, took)
+            return answered
 
         for name, route in described.routes.items():
             blueprint.function_name(name)(

@@ -14,6 +14,7 @@ from azure.core.credentials_async import AsyncTokenCredential
 from azure.data.tables.aio import TableServiceClient
 from azure.storage.blob.aio import BlobServiceClient
 
+from shared import telemetry
 from shared.contract.errors import ContractError
 from shared.contract.loop_document import LoopDocument, parse_loop_document
 from shared.services.append import Writing
@@ -21,6 +22,7 @@ from shared.services.jobs import JobService
 from shared.services.logs import LogService
 from shared.services.loop_registry import LoopRegistry, is_loop_name
 from shared.services.loop_state import DEFAULT_LOOP, LoopDefaults, Loops
+from shared.services.meter import SILENT, Meter
 from shared.services.metrics import MetricsService
 from shared.services.metrics_store import MetricsStore
 from shared.services.model import ModelService
@@ -67,22 +69,24 @@ def now() -> datetime:
     return datetime.now(UTC)
 
 
-def build(settings: Settings, stores: Stores, loop: str = DEFAULT_LOOP) -> Application:
+def build(
+    settings: Settings, stores: Stores, loop: str = DEFAULT_LOOP, meter: Meter = SILENT
+) -> Application:
     """Return the services of one loop over given stores."""
     writing = Writing(settings.write_deadline, settings.clock_skew)
     loops = _loops(settings, stores)
-    reader = LoopReader(loop, stores.blobs, loops, now, settings.model_poll)
+    reader = LoopReader(loop, stores.blobs, loops, now, settings.model_poll, writing.grace, meter)
     metrics = MetricsStore(stores.blobs, settings.metrics_seconds)
     training = Training(lease_seconds=settings.train_lease_seconds)
     return Application(
         loop=loop,
         loops=loops,
         reader=reader,
-        rank=RankService(reader, stores.events, now, writing),
-        reward=RewardService(reader, stores.events, now, writing),
+        rank=RankService(reader, stores.events, now, writing, meter),
+        reward=RewardService(reader, stores.events, now, writing, meter),
         models=ModelService(loop, loops, stores.blobs, now),
         train=TrainService(
-            loop, loops, stores.blobs, stores.events, now, writing, training, metrics
+            loop, loops, stores.blobs, stores.events, now, writing, training, metrics, meter
         ),
         metrics=MetricsService(loop, loops, metrics, now, writing),
         logs=LogService(reader, loops, stores.blobs, stores.events, now),
@@ -104,13 +108,14 @@ class Process:
         declared: Whether the loops that the settings declare have been applied.
     """
 
-    def __init__(self, settings: Settings, stores: Stores) -> None:
-        """Serve what is in ``stores``."""
+    def __init__(self, settings: Settings, stores: Stores, meter: Meter = SILENT) -> None:
+        """Serve what is in ``stores``, and tell ``meter``."""
         self.settings = settings
         self.registry = LoopRegistry(
             _loops(settings, stores), stores.blobs, stores.events, now, settings.model_poll
         )
         self._stores = stores
+        self._meter = meter
         self._applications: dict[str, Application] = {}
         self.declared = False
 
@@ -124,7 +129,7 @@ class Process:
             await self.registry.find(loop)
         found = self._applications.get(loop)
         if found is None:
-            found = self._applications[loop] = build(self.settings, self._stores, loop)
+            found = self._applications[loop] = build(self.settings, self._stores, loop, self._meter)
         return found
 
     async def declare(self) -> None:
@@ -199,6 +204,7 @@ class _Here:
 
     def __init__(self) -> None:
         self.settings: Settings | None = None
+        self.meter: Meter | None = None
         self.process: Process | None = None
         self.event_loop: asyncio.AbstractEventLoop | None = None
         self.opening = asyncio.Lock()
@@ -221,6 +227,13 @@ def settings() -> Settings:
     return _here.settings
 
 
+def meter() -> Meter:
+    """Return what takes this process's measurements."""
+    if _here.meter is None:
+        _here.meter = telemetry.meter(os.environ)
+    return _here.meter
+
+
 async def process() -> Process:
     """Return this process's loops; they live as long as it does.
 
@@ -238,7 +251,7 @@ async def process() -> Process:
         if opened is None:
             # There is no shutdown hook in Azure Functions: the stores close with the process.
             _here.stores = azure_stores(settings())
-            opened = _here.process = Process(settings(), await _here.stores.__aenter__())
+            opened = _here.process = Process(settings(), await _here.stores.__aenter__(), meter())
         if not opened.declared:
             await opened.declare()
         return opened

@@ -16,7 +16,10 @@ logger = logging.getLogger(__name__)
 
 def run(loop: str) -> TrainingReport:
     """Train a loop until nothing is left to learn or the run's time is over."""
-    return asyncio.run(_train(loop))
+    try:
+        return asyncio.run(_train(loop))
+    finally:
+        wiring.meter().flush()
 
 
 def run_all() -> None:
@@ -25,14 +28,17 @@ def run_all() -> None:
     Raises:
         StorageError: At least one loop could not be trained.
     """
-    asyncio.run(_train_all())
+    try:
+        asyncio.run(_train_all())
+    finally:
+        wiring.meter().flush()  # the platform may end this process before the next minute
 
 
 async def _train_all() -> None:
     settings = wiring.settings()
     failed = []
     async with wiring.azure_stores(settings) as stores:
-        process = wiring.Process(settings, stores)
+        process = wiring.Process(settings, stores, wiring.meter())
         await process.declare()
         for loop in await process.registry.names():
             try:
@@ -49,7 +55,7 @@ async def _train_all() -> None:
 async def _train(loop: str) -> TrainingReport:
     settings = wiring.settings()
     async with wiring.azure_stores(settings) as stores:
-        return await _report(wiring.Process(settings, stores), loop)
+        return await _report(wiring.Process(settings, stores, wiring.meter()), loop)
 
 
 async def _report(process: wiring.Process, loop: str) -> TrainingReport:

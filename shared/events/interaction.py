@@ -67,6 +67,12 @@ class Interaction:
         return self.chosen == BASELINE
 
     @property
+    def explored(self) -> bool:
+        """Whether the drawn action was not the most probable one, or there was no such action."""
+        most = max(self.probabilities)
+        return self.probabilities[self.chosen] < most or self.probabilities.count(most) > 1
+
+    @property
     def propensity(self) -> float:
         """Chance of the drawn action under the policy that acted."""
         if self.mode is LearningMode.LOGGING_ONLY:

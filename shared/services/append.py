@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from datetime import timedelta
 from typing import TypeVar
 
+from shared.services.meter import SILENT, STORAGE_RETRIES, Meter
 from shared.services.ports import Clock, EventSpace, EventStore, MissingSpace, StorageUnavailable
 from shared.services.serving import LoopReader
 
@@ -37,13 +38,19 @@ class EventWriter:
     """Stores the events of one loop, each within a deadline."""
 
     def __init__(
-        self, reader: LoopReader, events: EventStore, clock: Clock, writing: Writing
+        self,
+        reader: LoopReader,
+        events: EventStore,
+        clock: Clock,
+        writing: Writing,
+        meter: Meter = SILENT,
     ) -> None:
         """Write into ``events``, into the space that ``reader`` knows of."""
         self._reader = reader
         self._events = events
         self._clock = clock
         self._deadline = writing.deadline.total_seconds()
+        self._meter = meter
 
     async def write(self, insert: Callable[[EventSpace, int], Awaitable[T]]) -> T:
         """Try ``insert`` until it succeeds or the deadline has passed.
@@ -62,6 +69,7 @@ class EventWriter:
                     try:
                         return await self._attempt(insert)
                     except StorageUnavailable:
+                        self._meter.record(STORAGE_RETRIES, 1, loop=self._reader.loop)
                         jitter = random.uniform(0.5, 1.0)  # noqa: S311 (no secret)
                         await asyncio.sleep(pause * jitter)
                         pause *= 2

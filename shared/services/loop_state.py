@@ -25,6 +25,10 @@ RETRAIN_FROM = timedelta(days=2)
 """How much of the joined log a reset loop learns again, as in the retired service."""
 
 
+WAITS_PER_STEP = 16
+"""A step spans at least a 16th of the reward wait, so that no row is read much more often."""
+
+
 class UnknownLoop(Exception):
     """There is no loop of that name."""
 
@@ -129,6 +133,23 @@ class LoopState:
     def space(self, loop: str) -> EventSpace:
         """Return where the loop's events are kept."""
         return EventSpace(loop, self.epoch, self.shards, self.bucket_seconds)
+
+
+def least_step(state: LoopState, wait: timedelta) -> int:
+    """Return how many buckets a step of training spans at least."""
+    return max(1, int(wait.total_seconds() / WAITS_PER_STEP / state.bucket_seconds))
+
+
+def training_due(state: LoopState, wait: timedelta, grace: timedelta) -> datetime:
+    """Return when the next step of training becomes, or became, possible.
+
+    Args:
+        state: The loop's.
+        wait: Its reward wait time.
+        grace: How long after its end a bucket may still be written to.
+    """
+    end = state.cursor + least_step(state, wait) * state.bucket_seconds
+    return datetime.fromtimestamp(end, UTC) + wait + grace
 
 
 def effective_arguments(settings: LoopSettings) -> str:

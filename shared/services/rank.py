@@ -8,6 +8,7 @@ from shared.events.learning_mode import LearningMode
 from shared.learner.layout import action_json, decision_json
 from shared.learner.policy import choose, drawn_first, uniform
 from shared.services.append import EventWriter, Writing
+from shared.services.meter import RANKED_EVENTS, SILENT, Meter
 from shared.services.ports import Clock, EventSpace, EventStore
 from shared.services.rank_request import RankRequest
 from shared.services.serving import LoopReader, ServedLoop
@@ -17,13 +18,19 @@ class RankService:
     """Ranks actions for one loop."""
 
     def __init__(
-        self, reader: LoopReader, events: EventStore, clock: Clock, writing: Writing
+        self,
+        reader: LoopReader,
+        events: EventStore,
+        clock: Clock,
+        writing: Writing,
+        meter: Meter = SILENT,
     ) -> None:
         """Decide with what ``reader`` serves and store into ``events``."""
         self._reader = reader
         self._events = events
         self._clock = clock
-        self._writer = EventWriter(reader, events, clock, writing)
+        self._meter = meter
+        self._writer = EventWriter(reader, events, clock, writing, meter)
 
     async def rank(self, request: RankRequest) -> Interaction:
         """Return the decision for a request, stored.
@@ -40,7 +47,10 @@ class RankService:
         async def insert(space: EventSpace, bucket: int) -> Interaction:
             return await self._events.add_interaction(space, bucket, interaction)
 
-        return await self._writer.write(insert)
+        stored = await self._writer.write(insert)
+        explored = "true" if stored.explored else "false"
+        self._meter.record(RANKED_EVENTS, 1, loop=self._reader.loop, explored=explored)
+        return stored
 
 
 def decide(request: RankRequest, served: ServedLoop, now: datetime) -> Interaction:

@@ -4,6 +4,7 @@ import secrets
 
 from shared.events.observation import Observation
 from shared.services.append import EventWriter, Writing
+from shared.services.meter import SILENT, Meter
 from shared.services.ports import Clock, EventSpace, EventStore
 from shared.services.serving import LoopReader
 
@@ -12,12 +13,17 @@ class RewardService:
     """Records observations for one loop."""
 
     def __init__(
-        self, reader: LoopReader, events: EventStore, clock: Clock, writing: Writing
+        self,
+        reader: LoopReader,
+        events: EventStore,
+        clock: Clock,
+        writing: Writing,
+        meter: Meter = SILENT,
     ) -> None:
         """Store into ``events``, in the space that ``reader`` serves."""
         self._events = events
         self._clock = clock
-        self._writer = EventWriter(reader, events, clock, writing)
+        self._writer = EventWriter(reader, events, clock, writing, meter)
 
     async def reward(self, event_id: str, value: float) -> None:
         """Record a reward; stored when this returns.

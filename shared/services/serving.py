@@ -18,7 +18,9 @@ from shared.services.loop_state import (
     model_name,
     settings_name,
     state_name,
+    training_due,
 )
+from shared.services.meter import MODEL_LOAD_FAILURES, SILENT, Meter, record_standing
 from shared.services.ports import (
     BlobStore,
     Clock,
@@ -54,14 +56,26 @@ class LoopReader:
     """Keeps one loop's picture fresh. Requests read it and never wait for a model."""
 
     def __init__(
-        self, loop: str, blobs: BlobStore, loops: Loops, clock: Clock, interval: timedelta
+        self,
+        loop: str,
+        blobs: BlobStore,
+        loops: Loops,
+        clock: Clock,
+        interval: timedelta,
+        grace: timedelta = timedelta(0),
+        meter: Meter = SILENT,
     ) -> None:
-        """Poll every ``interval`` once started."""
+        """Poll every ``interval`` once started; tell ``meter`` of what is seen.
+
+        A bucket may still be written to until ``grace`` after its end.
+        """
         self.loop = loop
         self._blobs = blobs
         self._loops = loops
         self._clock = clock
         self._interval = interval
+        self._grace = grace
+        self._meter = meter
         self._served: ServedLoop | None = None
         self._tags = ("", "")
         self._unreadable = ""
@@ -125,6 +139,9 @@ class LoopReader:
         self._served = ServedLoop(state.space(self.loop), settings, state, policy, version)
         self._tags = (state_tag, settings_tag)
         self._refreshed = self._clock()
+        wait = settings.rewards.wait
+        due = training_due(state, wait, self._grace)
+        record_standing(self._meter, self.loop, self._refreshed, due, wait, state.published_at)
 
     async def close(self) -> None:
         """Stop polling."""
@@ -145,6 +162,7 @@ class LoopReader:
             learner = await asyncio.to_thread(loads, blob.data)
         except (StorageError, CheckpointError) as exc:
             # Decisions go on with the model before, or uniformly: never an error for the caller.
+            self._meter.record(MODEL_LOAD_FAILURES, 1, loop=self.loop)
             logger.error("model %s of loop %s cannot be read: %s", wanted, self.loop, exc)
             self._unreadable = wanted if isinstance(exc, CheckpointError) else ""
             if self._served is not None:

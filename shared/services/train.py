@@ -29,12 +29,16 @@ from shared.services.loop_state import (
     Replay,
     effective_arguments,
     fingerprint,
+    least_step,
     lock_name,
     model_name,
     model_version,
     published,
+    training_due,
 )
+from shared.services.meter import SILENT, Meter, record_standing, record_step
 from shared.services.metrics import Step, count
+from shared.services.metrics_row import Row
 from shared.services.metrics_store import MetricsStore
 from shared.services.ports import (
     BlobStore,
@@ -47,9 +51,6 @@ from shared.services.ports import (
 )
 
 logger = logging.getLogger(__name__)
-
-WAITS_PER_STEP = 16
-"""A step spans at least a 16th of the reward wait, so that no row is read much more often."""
 
 LONGEST_STEP = timedelta(hours=12)
 
@@ -89,6 +90,23 @@ class TrainingReport:
     model_version: str = ""
 
 
+@dataclass(frozen=True, slots=True)
+class _Done:
+    """What a step comes to once it is committed.
+
+    Attributes:
+        state: The loop's, as it will be.
+        learned: Events learned.
+        rows: What the closed events amount to.
+        late_events: Rows that appeared in buckets which an earlier step had read.
+    """
+
+    state: LoopState
+    learned: int = 0
+    rows: tuple[Row, ...] = ()
+    late_events: int = 0
+
+
 class TrainService:
     """Trains one loop. Any number may run; a lease keeps them from working twice."""
 
@@ -102,8 +120,9 @@ class TrainService:
         writing: Writing,
         training: Training = Training(),
         metrics: MetricsStore | None = None,
+        meter: Meter = SILENT,
     ) -> None:
-        """Read ``events``, keep everything else in ``blobs``."""
+        """Read ``events``, keep everything else in ``blobs``; tell ``meter`` what was done."""
         self.loop = loop
         self._loops = loops
         self._blobs = blobs
@@ -113,6 +132,7 @@ class TrainService:
         self._writing = writing
         self._training = training
         self._metrics = metrics or MetricsStore(blobs)
+        self._meter = meter
         self._learner: tuple[str, Learner] | None = None  # of the version that it equals
         self._buckets = 1  # how many the next step takes; adapts to the traffic
 
@@ -144,23 +164,30 @@ class TrainService:
             await self._loops.commit_state(self.loop, reset(state, settings), etag)
             return 0
         if state.replay is not None:
-            changed, learned = await self._replay_step(state, state.replay, settings)
+            done = await self._replay_step(state, state.replay, settings)
         else:
-            changed, learned = await self._join_step(state, settings)
-        changed = self._publish(changed, settings)
+            done = await self._join_step(state, settings)
+        changed = self._publish(done.state, settings)
         if changed == state:
+            self._record_standing(state, settings)
             return None
         await self._loops.commit_state(
             self.loop, replace(changed, last_training=self._clock()), etag
         )
-        return learned
+        record_step(self._meter, self.loop, done.rows, done.late_events)  # now it has happened
+        return done.learned
+
+    def _record_standing(self, state: LoopState, settings: LoopSettings) -> None:
+        wait = settings.rewards.wait
+        due = training_due(state, wait, self._writing.grace)
+        record_standing(self._meter, self.loop, self._clock(), due, wait, state.published_at)
 
     # -- joining and learning what has closed ------------------------------------------------
 
-    async def _join_step(self, state: LoopState, settings: LoopSettings) -> tuple[LoopState, int]:
+    async def _join_step(self, state: LoopState, settings: LoopSettings) -> _Done:
         end = self._step_end(state, settings)
         if end <= state.cursor:
-            return state, 0
+            return _Done(state)
         space = state.space(self.loop)
         started = self._clock()
         rows = await self._events.interactions(space, state.cursor, end)
@@ -215,13 +242,13 @@ class TrainService:
             last_read=LastRead(state.cursor, end, len(rows)),
         )
         self._adapt(len(rows), self._clock() - started)
-        return changed, len(active)
+        return _Done(changed, len(active), tuple(counted.values()), appeared_late)
 
     def _step_end(self, state: LoopState, settings: LoopSettings) -> int:
         """Return the first bucket that this step leaves alone; the cursor if none is closed."""
         wait = settings.rewards.wait
         seconds = state.bucket_seconds
-        least = max(1, int(wait.total_seconds() / WAITS_PER_STEP / seconds))
+        least = least_step(state, wait)
         most = int(LONGEST_STEP.total_seconds()) // seconds
         closed = int((self._clock() - wait - self._writing.grace).timestamp())
         available = (closed - state.cursor) // seconds
@@ -239,9 +266,7 @@ class TrainService:
 
     # -- learning the joined log again after a reset ------------------------------------------
 
-    async def _replay_step(
-        self, state: LoopState, replay: Replay, settings: LoopSettings
-    ) -> tuple[LoopState, int]:
+    async def _replay_step(self, state: LoopState, replay: Replay, settings: LoopSettings) -> _Done:
         examples: list[Example] = []
         position = replay.position
         ranges = self._log.ranges(state.epoch, replay.position, replay.until)
@@ -265,7 +290,7 @@ class TrainService:
         left = None if position >= replay.until else Replay(position, replay.until)
         model = await self._learn(state, settings, examples, min(position, replay.until))
         changed = replace(state, trained=model, replay=left)
-        return changed, len(examples)
+        return _Done(changed, len(examples))
 
     # -- the model ------------------------------------------------------------------------------
 
