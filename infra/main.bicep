@@ -23,6 +23,9 @@ param operatorPrincipalType string = 'User'
 
 // -- the app --------------------------------------------------------------------------------
 
+@description('Loops as code: name -> { serviceConfiguration, policy }, applied when the app starts.')
+param loops object = {}
+
 @description('When to train: six fields, seconds first, UTC.')
 param trainSchedule string = '0 * * * * *'
 
@@ -92,12 +95,34 @@ param publicEndpoint bool = true
 @description('Address space of the virtual network; at least a /24.')
 param addressPrefix string = '10.71.0.0/24'
 
-// -- what is seen ---------------------------------------------------------------------------
+// -- who is told ----------------------------------------------------------------------------
+
+@description('E-mail addresses that alerts and the budget are sent to.')
+param alertEmails array = []
+
+@description('Share of calls, in percent, that may end in a 5xx before an alert.')
+@minValue(0)
+param alertServerErrorPercent int = 1
+
+@description('Rank latency, 95th percentile in milliseconds, above which to alert.')
+@minValue(1)
+param alertRankMilliseconds int = 500
+
+@description('Minutes that training may be overdue before an alert; three training periods, not less than 10.')
+@minValue(10)
+param alertTrainingOverdueMinutes int = 15
 
 @description('Days for which logs and metrics are kept.')
 @minValue(30)
 @maxValue(730)
 param monitoringRetentionDays int = 30
+
+@description('Monthly budget of the resource group in the currency of the subscription; 0 for none.')
+@minValue(0)
+param monthlyBudget int = 0
+
+@description('First day of the month in which the budget begins.')
+param budgetStart string = utcNow('yyyy-MM-01')
 
 // -- names ----------------------------------------------------------------------------------
 
@@ -134,7 +159,7 @@ module storage 'modules/storage.bicep' = {
     dataName: 'st${compact}d${token}'
     sku: storageSku
     softDeleteDays: softDeleteDays
-    loopNames: ['default']
+    loopNames: union(['default'], objectKeys(loops))
     coolLogAfterDays: coolLogAfterDays
     deleteLogAfterDays: deleteLogAfterDays
     publicAccess: publicAccess
@@ -196,6 +221,7 @@ module app 'modules/functionApp.bicep' = {
     key1Reference: keys.outputs.key1Reference
     key2Reference: keys.outputs.key2Reference
     insightsConnection: monitoring.outputs.connectionString
+    loops: loops
     trainSchedule: trainSchedule
     appSettings: appSettings
     perInstanceConcurrency: perInstanceConcurrency
@@ -231,6 +257,36 @@ module appEndpoint 'modules/endpoints.bicep' = if (privateNetwork && !publicEndp
     networkId: network!.outputs.networkId
     subnetId: network!.outputs.endpointSubnetId
     targets: [{ name: 'app', resourceId: app.outputs.appId, group: 'sites' }]
+  }
+}
+
+module alerts 'modules/alerts.bicep' = {
+  name: 'alerts'
+  params: {
+    location: location
+    tags: tags
+    name: name
+    workspaceId: monitoring.outputs.workspaceId
+    emails: alertEmails
+    serverErrorPercent: alertServerErrorPercent
+    rankMilliseconds: alertRankMilliseconds
+    trainingOverdueMinutes: alertTrainingOverdueMinutes
+    monthlyBudget: monthlyBudget
+    budgetStart: budgetStart
+  }
+}
+
+resource workbook 'Microsoft.Insights/workbooks@2023-06-01' = {
+  name: guid(resourceGroup().id, name, 'workbook')
+  location: location
+  tags: tags
+  kind: 'shared'
+  properties: {
+    category: 'workbook'
+    displayName: 'Open Personalizer: ${name}'
+    serializedData: loadTextContent('workbook.json')
+    sourceId: monitoring.outputs.workspaceId
+    version: '1.0'
   }
 }
 

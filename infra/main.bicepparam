@@ -6,3 +6,14 @@ param location = readEnvironmentVariable('AZURE_LOCATION', 'westeurope')
 param tags = { 'azd-env-name': readEnvironmentVariable('AZURE_ENV_NAME', 'personalizer') }
 param operatorPrincipalId = readEnvironmentVariable('AZURE_PRINCIPAL_ID', '')
 param operatorPrincipalType = readEnvironmentVariable('AZURE_PRINCIPAL_TYPE', 'User')
+
+// Loops as code. A loop without an entry keeps what was set by API.
+param loops = {
+  // default: {
+  //   serviceConfiguration: { rewardWaitTime: 'PT10M', explorationPercentage: 0.2 }
+  //   policy: { name: 'shop', arguments: '--cb_explore_adf --epsilon 0.2 --cb_type mtr -q ::' }
+  // }
+}
+
+// Who is told when something is wrong.
+param alertEmails = []

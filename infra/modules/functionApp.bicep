@@ -46,6 +46,9 @@ param key2Reference string
 @description('Where metrics go.')
 param insightsConnection string
 
+@description('Loops as code.')
+param loops object
+
 @description('When to train.')
 param trainSchedule string
 
@@ -70,6 +73,8 @@ param zoneRedundant bool
 var settings = union(appSettings, {
   APPLICATIONINSIGHTS_AUTHENTICATION_STRING: 'ClientId=${identityClientId};Authorization=AAD'
   APPLICATIONINSIGHTS_CONNECTION_STRING: insightsConnection
+  APPLICATIONINSIGHTS_SDKSTATS_DISABLED: 'true' // no metrics of the exporter about itself,
+  APPLICATIONINSIGHTS_STATSBEAT_DISABLED_ALL: 'true' // and none to its makers
   AzureWebJobsDisableHomepage: 'true' // the root is the app's own
   AzureWebJobsStorage__blobServiceUri: hostBlobUri
   AzureWebJobsStorage__clientId: identityClientId
@@ -77,6 +82,7 @@ var settings = union(appSettings, {
   DATA_STORAGE__blobServiceUri: dataBlobUri
   DATA_STORAGE__clientId: identityClientId
   DATA_STORAGE__tableServiceUri: dataTableUri
+  LOOPS: empty(loops) ? '' : string(loops)
   PERSONALIZER_KEY_1: key1Reference
   PERSONALIZER_KEY_2: key2Reference
   TRAIN_SCHEDULE: trainSchedule
