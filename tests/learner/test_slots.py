@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from shared.learner.arguments import parse
+from shared.learner.arguments import UnsupportedArgument, parse
 from shared.learner.checkpoint import dumps, loads
 from shared.learner.features import FeatureError
 from shared.learner.layout import action_json, decision_json, slot_json, slots_json
@@ -290,6 +290,14 @@ def test_an_action_whose_cost_is_not_known_is_taken_all_the_same():
 
     learner.learn_many([SlotsExample(GOOD.context, (Outcome(0, None, 0.5), GOOD.outcomes[1]))])
     assert (learner.learned, learner.skipped) == (1, 1)
+
+
+@pytest.mark.parametrize("beside", ["--regcb", "--squarecb --elim", "--rnd 2", "--marginal j"])
+def test_what_was_not_seen_to_equal_vowpal_wabbit_over_slots_is_refused(beside):
+    with pytest.raises(UnsupportedArgument) as refused:
+        parse(f"--ccb_explore_adf {beside}")
+
+    assert refused.value.argument in beside
 
 
 def test_slots_are_learned_under_their_own_argument_only():

@@ -33,6 +33,8 @@ __all__ = [
     "with_epsilon",
 ]
 
+_NOT_OVER_SLOTS = {"--leave_duplicate_interactions", "--regcb", "--regcbopt", "--elim", "--rnd",
+                   "--marginal"}  # fmt: skip
 _COST_TYPES = ("mtr", "ips", "dm", "dr")
 
 
@@ -59,11 +61,9 @@ def parse(arguments: str) -> LearningSettings:
             "--cb_explore_adf",
             "the arguments must contain --cb_explore_adf, or --ccb_explore_adf for slots",
         )
-    if {"--ccb_explore_adf", "--leave_duplicate_interactions"} <= given.keys():
-        raise UnsupportedArgument(
-            "--leave_duplicate_interactions",
-            "--leave_duplicate_interactions is not supported with --ccb_explore_adf",
-        )
+    if "--ccb_explore_adf" in given:
+        for name in sorted(_NOT_OVER_SLOTS & given.keys()):
+            raise UnsupportedArgument(name, f"{name} is not supported with --ccb_explore_adf")
     if given.get("--cb_type", "mtr") not in _COST_TYPES:
         raise UnsupportedArgument(
             "--cb_type",
