@@ -53,7 +53,7 @@ async def health(req: func.HttpRequest) -> func.HttpResponse:
 
 
 METHODS = ["GET", "HEAD"]
-PAGES = {"": "demo.html", "demo": "demo.html"}
+PAGES = {"": "dashboard.html", "dashboard": "dashboard.html", "demo": "demo.html"}
 
 
 @blueprint.function_name("page")

@@ -54,7 +54,6 @@ def main() -> None:
         if arguments.terminal or not opened(f"{app.url}demo"):
             play(app.url, app.key, arguments.visitors)
         else:
-            configure(app.url, app.key)
             wait_for_interrupt()
 
 

@@ -67,6 +67,12 @@ export class Api {
     return this.send("GET", `loops/${this.loop}/${what}${query && `?${query}`}`);
   }
 
+  /** The names of the app's loops; only a key of the app may see them. @returns {Promise<string[]>} */
+  async loops() {
+    const { loops } = await this.send("GET", "loops");
+    return loops.map((/** @type {{name: string}} */ { name }) => name);
+  }
+
   /**
    * Send a request and return the decoded answer.
    *

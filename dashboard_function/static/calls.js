@@ -43,5 +43,10 @@ export class CallLog {
 
 /** @param {string} name @param {unknown} body */
 function part(name, body) {
-  return element("div", {}, element("h3", {}, name), element("pre", { tabindex: "0" }, JSON.stringify(body, null, 1)));
+  return element("div", {}, element("h3", {}, name), element("pre", { tabindex: "0" }, JSON.stringify(body, unlessSecret, 1)));
+}
+
+/** The keys of a loop that was just made are not for the screen. @param {string} name @param {unknown} value */
+function unlessSecret(name, value) {
+  return name === "keys" ? "not shown here" : value;
 }

@@ -1,7 +1,6 @@
 /** Charts over time, drawn by uPlot: colours of the page's scheme, a legend that reads values out. */
 
 import { element, fill } from "./dom.js";
-import { NOTHING } from "./format.js";
 
 /**
  * One line, or one layer of stacked bars.
@@ -26,6 +25,8 @@ import { NOTHING } from "./format.js";
  * @typedef {object} Look
  * @property {Line[]} lines
  * @property {(value: number | null | undefined) => string} format of values
+ * @property {(value: number) => string} [label] of the axis, where values are too long for it
+ * @property {string} empty what to say, and to do, while there is nothing to draw
  * @property {boolean} [stacked] as bars that add up to the whole
  * @property {number | null} [floor] the lowest value of the axis; null to leave it to the data
  * @property {number} [height] in pixels
@@ -49,7 +50,8 @@ export class Chart {
     this.look = look;
     this.canvas = element("div", { class: "chart", "aria-hidden": "true" });
     this.legend = element("ul", { class: "legend" });
-    parent.replaceChildren(this.canvas, this.legend);
+    this.empty = element("p", { class: "empty" }, look.empty);
+    parent.replaceChildren(this.empty, this.canvas, this.legend);
     new ResizeObserver(() => this.#resize()).observe(this.canvas);
     scheme.addEventListener("change", () => this.#rebuild());
   }
@@ -57,6 +59,8 @@ export class Chart {
   /** @param {Shown} shown */
   show(shown) {
     this.#shown = shown;
+    this.empty.hidden = shown.times.length > 0;
+    this.canvas.hidden = this.legend.hidden = !this.empty.hidden;
     if (this.#plot) {
       this.#plot.setData(this.#data());
     } else {
@@ -97,7 +101,7 @@ export class Chart {
     return {
       width: this.canvas.clientWidth,
       height: look.height ?? 240,
-      padding: [10, 8, 0, 0],
+      padding: [10, 18, 0, 0],
       legend: { show: false },
       cursor: { y: false, drag: { x: false, y: false }, points: { size: 7 } },
       scales: {
@@ -105,8 +109,8 @@ export class Chart {
         y: { range: (_, low, high) => this.#range(low, high) },
       },
       axes: [
-        { ...axis, font, grid: { show: false }, size: 30, values: look.counted ? counts : timeLabels },
-        { ...axis, font, size: 54, values: (_, splits) => splits.map((value) => look.format(value)) },
+        { ...axis, font, grid: { show: false }, size: 30, space: 84, values: look.counted ? counts : timeLabels },
+        { ...axis, font, size: 54, values: (_, splits) => splits.map(look.label ?? look.format) },
       ],
       series: [{}, ...this.#series()],
       bands: look.band ? [{ series: [3, 2], fill: colour(look.band) }] : [],
@@ -252,13 +256,4 @@ function timeLabels(_, splits, _axis, _space, step) {
     if (step >= 86400 || midnight) return day.format(time);
     return (step < 60 ? seconds : clock).format(time);
   });
-}
-
-/**
- * Say that there is nothing to draw, and what to do about it.
- *
- * @param {string} text
- */
-export function nothing(text) {
-  return element("p", { class: "empty" }, text || NOTHING);
 }

@@ -6,9 +6,11 @@ import { CallLog } from "./calls.js";
 import { Chart } from "./charts.js";
 import { byId, element, fill } from "./dom.js";
 import { formatCount, formatPercent, NOTHING } from "./format.js";
-import { chosenLoop, signIn, signOut } from "./session.js";
+import { chosenLoop, offerLoops, reveal, signIn, signOut } from "./session.js";
 import { Simulation } from "./simulation.js";
 
+/** Nobody else uses it: it is made, and given the settings it needs, without asking. */
+const OWN_LOOP = "demo";
 const TASTE_LASTS = 900;
 const POINTS = 400;
 const FRAME = 250;
@@ -19,7 +21,8 @@ const speed = byId("speed", HTMLSelectElement);
 const message = byId("message", HTMLElement);
 
 const calls = new CallLog(byId("calls", HTMLElement));
-const api = await signIn(chosenLoop(), (call) => calls.add(call));
+const api = await signIn(chosenLoop(OWN_LOOP), (opened) => opened.loops(), (call) => calls.add(call));
+offerLoops(api, [...await api.loops(), OWN_LOOP]);
 const plan = await (await fetch("static/demo.json")).json();
 const audience = new Audience(plan);
 const simulation = new Simulation(api, audience, failed);
@@ -31,6 +34,7 @@ const chart = new Chart(byId("curve", HTMLElement), {
     { label: "Best possible", colour: "best", dash: [12, 4] },
   ],
   format: formatPercent, counted: true, height: 260,
+  empty: "Let visitors come, and watch.",
 });
 let prepared = false;
 
@@ -38,17 +42,19 @@ run.addEventListener("click", () => void (simulation.running ? pause() : start()
 changeTaste.addEventListener("click", () => simulation.change());
 speed.addEventListener("change", () => simulation.running && simulation.start(Number(speed.value)));
 byId("consent-no", HTMLButtonElement).addEventListener("click", () => ask(false));
-byId("consent-yes", HTMLButtonElement).addEventListener("click", () => void prepare());
+byId("consent-yes", HTMLButtonElement).addEventListener("click", () => void consent());
+reveal();
 show();
 setInterval(() => simulation.running && show(), FRAME);
 
 async function start() {
-  if (!prepared && !(await asPlanned())) {
-    ask(true);
-    return;
+  try {
+    prepared ||= api.loop === OWN_LOOP ? await prepare() : await asPlanned();
+    ask(!prepared);
+    if (prepared) simulation.start(Number(speed.value));
+  } catch (error) {
+    failed(error);
   }
-  prepared = true;
-  simulation.start(Number(speed.value));
   show();
 }
 
@@ -57,38 +63,36 @@ function pause() {
   show();
 }
 
-/** Whether the loop has the settings that make learning visible within minutes. */
+/** Give the loop the settings that make learning visible within minutes; make it if it is not there. */
+async function prepare() {
+  await api.send("PUT", `loops/${api.loop}`, { serviceConfiguration: plan.settings, policy: plan.policy });
+  return true;
+}
+
+/** Whether the loop has those settings. */
 async function asPlanned() {
-  try {
-    const [service, policy] = await Promise.all(["service", "policy"].map(
-      (name) => api.personalizer("GET", `configurations/${name}`)));
-    return policy.arguments === plan.policy.arguments
-      && Object.entries(plan.settings).every(([name, value]) => service[name] === value);
-  } catch (error) {
-    failed(error);
-    return true;
-  }
+  const [service, policy] = await Promise.all(["service", "policy"].map(
+    (name) => api.personalizer("GET", `configurations/${name}`)));
+  return policy.arguments === plan.policy.arguments
+    && Object.entries(plan.settings).every(([name, value]) => service[name] === value);
 }
 
 /** @param {boolean} asking */
 function ask(asking) {
   byId("consent", HTMLElement).hidden = !asking;
   fill(byId("consent-text", HTMLElement),
-    `A reward wait time of one second and a fast learning rate show learning within minutes. They would replace the `
+    "A reward wait time of one second and a fast learning rate show learning within minutes. They would replace the "
     + `settings of the loop “${api.loop}”, and its model would be learned anew. Do not do this to a loop that others use.`);
   if (asking) byId("consent-yes", HTMLButtonElement).focus();
 }
 
-async function prepare() {
-  ask(false);
+async function consent() {
   try {
-    await api.personalizer("PUT", "configurations/service", plan.settings);
-    await api.personalizer("PUT", "configurations/policy", plan.policy);
-    prepared = true;
-    await start();
+    prepared = await prepare();
   } catch (error) {
     failed(error);
   }
+  if (prepared) await start();
 }
 
 /** @param {unknown} error */
@@ -144,11 +148,11 @@ function showCurve() {
 
 function showChances() {
   fill(byId("chances-head", HTMLElement), element("tr", {},
-    element("th", { scope: "col" }, "Time"),
-    ...audience.drinks.map((drink) => element("th", { scope: "col" }, drink))));
-  fill(byId("chances", HTMLElement), ...audience.times.map((time) => element("tr", {},
-    element("th", { scope: "row" }, time),
-    ...audience.drinks.map((drink) => chance(time, drink)))));
+    element("th", { scope: "col" }, "Drink"),
+    ...audience.times.map((time) => element("th", { scope: "col" }, time))));
+  fill(byId("chances", HTMLElement), ...audience.drinks.map((drink) => element("tr", {},
+    element("th", { scope: "row" }, drink),
+    ...audience.times.map((time) => chance(time, drink)))));
 }
 
 /** @param {string} time @param {string} drink */

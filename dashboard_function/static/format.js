@@ -55,6 +55,12 @@ export function formatDuration(seconds) {
   return `${whole.format(count)} ${name}${count === 1 ? "" : "s"}`;
 }
 
+/** The same for an axis: `90 s`, `10 min`. @param {number} seconds */
+export function formatSeconds(seconds) {
+  if (seconds < 120) return `${fine.format(seconds)} s`;
+  return seconds < 7200 ? `${fine.format(seconds / 60)} min` : `${fine.format(seconds / 3600)} h`;
+}
+
 /**
  * Return the seconds of an ISO 8601 duration such as `PT10M` or `P1DT2H`.
  *

@@ -1,7 +1,7 @@
 /** Who is signed in: the key is kept for the browser session only, the loop in the page's address. */
 
 import { Api, ApiError } from "./api.js";
-import { byId, element, fill } from "./dom.js";
+import { byId, element } from "./dom.js";
 
 const KEY = "open-personalizer-key";
 
@@ -11,17 +11,23 @@ const KEY = "open-personalizer-key";
  * Return the API once a key that opens it is known: the session's own, or one that is typed in.
  *
  * @param {string} loop
+ * @param {(api: Api) => Promise<unknown>} needed what the key has to be good for
  * @param {(call: Call) => void} [observe]
  * @returns {Promise<Api>}
  */
-export async function signIn(loop, observe) {
+export async function signIn(loop, needed, observe) {
+  const refused = (/** @type {string} */ key) => refusal(() => needed(new Api(key, loop)));
   byId("sign-out", HTMLButtonElement).addEventListener("click", () => signOut());
   const kept = sessionStorage.getItem(KEY);
-  const refusal = kept === null ? "" : await refused(kept);
-  const key = kept !== null && !refusal ? kept : await ask(refusal);
+  const said = kept === null ? "" : await refused(kept);
+  const key = kept !== null && !said ? kept : await ask(refused, said);
   sessionStorage.setItem(KEY, key);
-  for (const part of document.querySelectorAll("[data-signed-in]")) part.removeAttribute("hidden");
   return new Api(key, loop, observe);
+}
+
+/** Show what is only there for those who are signed in; call it when that can be used. */
+export function reveal() {
+  for (const part of document.querySelectorAll("[data-signed-in]")) part.removeAttribute("hidden");
 }
 
 /** Forget the key and everything that was fetched with it. */
@@ -31,52 +37,50 @@ export function signOut() {
 }
 
 /**
- * Show the field for the key until one is given that opens the app.
+ * Show a field for the key until one is given that opens the app.
  *
- * @param {string} refusal what to say about a key that was kept
+ * @param {(key: string) => Promise<string>} refused
+ * @param {string} said about a key that was kept
  * @returns {Promise<string>}
  */
-function ask(refusal) {
-  const section = byId("sign-in", HTMLElement);
-  const form = byId("sign-in-form", HTMLFormElement);
-  const field = byId("key", HTMLInputElement);
-  const button = byId("sign-in-button", HTMLButtonElement);
-  section.hidden = false;
-  say(refusal);
+function ask(refused, said) {
+  const field = element("input", {
+    id: "key", type: "password", autocomplete: "off", spellcheck: "false", "aria-describedby": "key-message",
+  });
+  const message = element("p", { id: "key-message", role: "alert" });
+  const button = element("button", { class: "primary", type: "submit" }, "Sign in");
+  const form = element("form", { novalidate: true },
+    element("label", { for: "key" }, "Key"), field, message, button);
+  const section = element("section", { class: "card sign-in", "aria-labelledby": "sign-in-title" },
+    element("h2", { id: "sign-in-title" }, "Open this app with its key"),
+    element("p", { class: "muted small" }, "It is one of the keys that your application sends with Rank and Reward. "
+      + "It stays in this tab until you sign out or close it, and goes nowhere but to this app."),
+    form);
+  byId("main", HTMLElement).prepend(section);
+  message.textContent = said;
   field.focus();
   return new Promise((resolve) => {
     form.addEventListener("submit", async (event) => {
       event.preventDefault();
       const key = field.value.trim();
       button.disabled = true;
-      const message = key ? await refused(key) : "Type a key first.";
+      message.textContent = key ? await refused(key) : "Type a key first.";
       button.disabled = false;
-      say(message);
-      field.setAttribute("aria-invalid", String(Boolean(message)));
-      if (message) {
+      field.setAttribute("aria-invalid", String(Boolean(message.textContent)));
+      if (message.textContent) {
         field.focus();
         return;
       }
-      field.value = "";
-      section.hidden = true;
+      section.remove();
       resolve(key);
     });
   });
 }
 
-/** @param {string} message */
-function say(message) {
-  fill(byId("sign-in-message", HTMLElement), message && element("span", {}, message));
-}
-
-/**
- * Return why a key does not open the app, or nothing if it does.
- *
- * @param {string} key
- */
-async function refused(key) {
+/** Return why a call is refused, or nothing if it is not. @param {() => Promise<unknown>} call */
+async function refusal(call) {
   try {
-    await new Api(key, "default").personalizer("GET", "configurations/policy");
+    await call();
     return "";
   } catch (error) {
     if (!(error instanceof ApiError)) throw error;
@@ -84,9 +88,25 @@ async function refused(key) {
   }
 }
 
-/** The loop that the page's address names. */
-export function chosenLoop(otherwise = "default") {
+/** The loop that the page's address names. @param {string} otherwise */
+export function chosenLoop(otherwise) {
   return remember("loop") || otherwise;
+}
+
+/**
+ * Offer loops to choose from; another loop is another page.
+ *
+ * @param {Api} api
+ * @param {string[]} names
+ */
+export function offerLoops(api, names) {
+  const select = byId("loop", HTMLSelectElement);
+  const all = [...new Set([...names, api.loop])].toSorted();
+  select.replaceChildren(...all.map((name) => element("option", { selected: name === api.loop }, name)));
+  select.addEventListener("change", () => {
+    remember("loop", select.value);
+    location.reload();
+  });
 }
 
 /**

@@ -4,7 +4,7 @@ import pytest
 
 from tests.page.conftest import barriers, picture, sign_in
 
-PAGES = ["demo"]
+PAGES = ["", "dashboard", "demo"]
 
 
 @pytest.mark.parametrize("path", PAGES)
@@ -44,7 +44,7 @@ def test_the_key_stays_in_the_tab_until_signed_out(app, browse, path):
     page.get_by_role("button", name="Sign out").click()
     page.get_by_label("Key", exact=True).wait_for()
     assert page.evaluate("() => sessionStorage.length") == 0
-    picture(page, f"sign-in-{path}")
+    picture(page, "sign-in")
 
 
 @pytest.mark.parametrize("path", PAGES)
