@@ -15,6 +15,9 @@ import function_app
 
 logger = logging.getLogger(__name__)
 
+PATIENCE = 2.0
+"""Seconds that a running function gets to end when this process is told to stop."""
+
 
 class Timer(func.TimerRequest):
     """What a timer function is told."""
@@ -67,14 +70,14 @@ def main() -> None:
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: stopping.set())
     threads = [
-        threading.Thread(target=run, args=(*timer, stopping))
+        threading.Thread(target=run, args=(*timer, stopping), daemon=True)
         for timer in timers_of(function_app.app)
     ]
     for thread in threads:
         thread.start()
     stopping.wait()
     for thread in threads:
-        thread.join()
+        thread.join(PATIENCE)  # what is broken off is repeated by the next run
 
 
 if __name__ == "__main__":
