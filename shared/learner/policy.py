@@ -59,7 +59,14 @@ def drawn_first(order: Sequence[int], drawn: int) -> tuple[int, ...]:
 
 
 class Policy:
-    """Predicts costs and turns them into probabilities; never changes, safe for threads."""
+    """Predicts costs and turns them into probabilities; never changes, safe for threads.
+
+    Attributes:
+        settings: What the weights were learned with.
+        history: What was learned from.
+        knows_slots: Whether the weights tell the slots of a decision apart.
+        weights: ``2 ** bits`` of ``float32``, read-only.
+    """
 
     def __init__(
         self,
@@ -77,6 +84,7 @@ class Policy:
         self.knows_slots = knows_slots
         weights = weights.view()
         weights.setflags(write=False)
+        self.weights = weights
         self._scorers = [Scorer(settings, weights, offset) for offset in settings.offsets]
 
     def decide(

@@ -1,0 +1,123 @@
+"""Why an action got its score: what each feature and each combination of features adds to it.
+
+A score is a sum over terms, so the contributions are exact: together they are the score, but for
+rounding. This is the slow, clear way to compute it; ``scorer`` is the fast one.
+"""
+
+from collections import defaultdict
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import msgspec
+import numpy as np
+from numpy.typing import NDArray
+
+from shared.learner.hashing import CONSTANT_HASH
+from shared.learner.interactions import hashes, interactions_of, products
+from shared.learner.named_features import CONSTANT, NamedFeature, NamedFeatures, named_features
+from shared.learner.policy import Policy
+
+JOINED = "^"
+"""Stands between the names of combined features, as in the retired service."""
+
+MOST_NAMED = 100
+"""Terms of an action that are named; it bounds what an explanation costs."""
+
+OTHERS = "others"
+"""What all terms together are called that are too small to be named."""
+
+_decode = msgspec.json.Decoder().decode
+_constant = NamedFeature(CONSTANT, "1", CONSTANT_HASH, 1.0)
+
+
+@dataclass(frozen=True, slots=True)
+class Contribution:
+    """What a feature, or a combination, adds to an action's score.
+
+    Attributes:
+        name: Such as ``FromUrl.os`` or ``FromUrl.os^j.topic``.
+        value: Such as ``linux`` or ``linux^sport``.
+        score: In units of reward: positive supports the action.
+    """
+
+    name: str
+    value: str
+    score: float
+
+
+@dataclass(frozen=True, slots=True)
+class Explanation:
+    """One action's score, taken apart.
+
+    Attributes:
+        score: Predicted reward, which is the negative of the scorer's cost.
+        contributions: Those that are not 0, largest first; the smallest of many are summed up.
+    """
+
+    score: float
+    contributions: tuple[Contribution, ...]
+
+
+def explain(
+    policy: Policy, shared: Mapping[str, bytes | msgspec.Raw], actions: Sequence[bytes]
+) -> list[Explanation]:
+    """Return the explanation of each action; a bag's is the mean of its members'.
+
+    Args:
+        policy: That decides.
+        shared: JSON text of the context by namespace, as for ``Policy.decide``.
+        actions: Texts made by ``layout.action_json``.
+    """
+    context = named_features({name: _decode(text) for name, text in shared.items()})
+    return [_explained(policy, named_features(_decode(text)), context) for text in actions]
+
+
+def _explained(policy: Policy, action: NamedFeatures, context: NamedFeatures) -> Explanation:
+    settings = policy.settings
+    interactions = interactions_of(
+        settings.interactions,
+        settings.constant,
+        settings.ignore_linear,
+        settings.ignore,
+        settings.keep,
+        settings.duplicate_interactions,
+    )
+    row = (*action.features, _constant, *context.features)
+    hashed = np.array([feature.hash for feature in row], np.uint32) * np.uint32(settings.stride)
+    values = np.array([feature.value for feature in row], np.float32)
+    total, largest = 0.0, []
+    with np.errstate(all="ignore"):
+        for block in interactions.plan(action.shape, context.shape).terms:
+            found = -_weights(policy, hashes(block, hashed)) * products(block, values)
+            total += float(found.sum())
+            for term in np.argsort(-np.abs(found), kind="stable")[:MOST_NAMED]:
+                if found[term]:
+                    largest.append((float(found[term]), block[:, term].tolist()))
+    largest.sort(key=lambda each: -abs(each[0]))
+    return Explanation(total, _named(row, largest[:MOST_NAMED], total))
+
+
+def _named(
+    row: Sequence[NamedFeature], terms: Sequence[tuple[float, list[int]]], total: float
+) -> tuple[Contribution, ...]:
+    """Return scores and columns of terms by name, and what is left of the total."""
+    added: dict[tuple[str, str], float] = defaultdict(float)
+    for score, columns in terms:
+        features = [row[column] for column in columns]
+        name = JOINED.join(feature.name for feature in features)
+        added[name, JOINED.join(feature.text for feature in features)] += score
+    contributions = [Contribution(*called, score) for called, score in added.items()]
+    contributions.sort(key=lambda each: (-abs(each.score), each.name, each.value))
+    rest = total - sum(score for score, _ in terms)
+    if len(terms) == MOST_NAMED and rest:
+        contributions.append(Contribution(OTHERS, "", rest))
+    return tuple(contributions)
+
+
+def _weights(policy: Policy, hashed: NDArray[np.uint32]) -> NDArray[Any]:
+    """Return the weights of terms; the mean of the members' if there are several."""
+    mask = np.uint32(len(policy.weights) - 1)
+    slots = [(hashed + np.uint32(offset)) & mask for offset in policy.settings.offsets]
+    return np.mean([policy.weights[each].astype(np.float64) for each in slots], axis=0)
+
