@@ -8,9 +8,12 @@ import msgspec
 
 from dashboard_function.static_files import files, serve
 from shared import wiring
+from shared.contract.decisions import parse_top, render_decision, render_decisions
 from shared.contract.errors import ContractError, ErrorCode
+from shared.contract.event_ids import event_id_at_end
 from shared.contract.metrics import parse_range, render_metrics
-from shared.contract.operations import GET_METRICS
+from shared.contract.operations import GET_DECISION, GET_DECISIONS, GET_METRICS
+from shared.contract.times import parse_time
 from shared.endpoint import Call, operation, refusal, response
 from shared.services.ports import StorageError
 
@@ -85,6 +88,23 @@ async def metrics(app: wiring.Application, call: Call) -> bytes:
     """Show what a loop does and what it earns, for a range of time."""
     wanted = parse_range(call.parameters, app.metrics.levels, wiring.now())
     return render_metrics(app.loop, await app.metrics.report(wanted))
+
+
+@operation(blueprint, GET_DECISIONS)
+async def decisions(app: wiring.Application, call: Call) -> bytes:
+    """Show the latest decisions and what came of them."""
+    latest = await app.decisions.latest(parse_top(call.parameters))
+    return render_decisions(app.loop, latest)
+
+
+@operation(blueprint, GET_DECISION)
+async def decision(app: wiring.Application, call: Call) -> bytes:
+    """Show one decision and why it was made."""
+    event_id = event_id_at_end(call.url)
+    found = await app.decisions.find(event_id, parse_time(call.parameters, "time"))
+    if found is None:
+        raise ContractError(ErrorCode.RESOURCE_NOT_FOUND, "There is no such decision.")
+    return render_decision(app.loop, found)
 
 
 def _body(report: Mapping[str, object]) -> bytes:

@@ -13,4 +13,5 @@ blueprint = func.Blueprint()
 @operation(blueprint, RANK)
 async def rank(app: Application, call: Call) -> bytes:
     """Decide which action to take."""
-    return render_rank(await app.rank.rank(parse_rank(call.body)))
+    decided = await app.rank.rank(parse_rank(call.body))
+    return render_rank(decided, await app.rank.explain(decided))

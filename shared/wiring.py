@@ -18,6 +18,7 @@ from shared import telemetry
 from shared.contract.errors import ContractError
 from shared.contract.loop_document import LoopDocument, parse_loop_document
 from shared.services.append import Writing
+from shared.services.decisions import DecisionService
 from shared.services.jobs import JobService
 from shared.services.logs import LogService
 from shared.services.loop_registry import LoopRegistry, is_loop_name
@@ -62,6 +63,7 @@ class Application:
     metrics: MetricsService
     logs: LogService
     jobs: JobService
+    decisions: DecisionService
 
 
 def now() -> datetime:
@@ -91,6 +93,7 @@ def build(
         metrics=MetricsService(loop, loops, metrics, now, writing),
         logs=LogService(reader, loops, stores.blobs, stores.events, now),
         jobs=JobService(loop, stores.blobs),
+        decisions=DecisionService(reader, stores.events, stores.blobs, now, writing),
     )
 
 

@@ -28,3 +28,16 @@ def event_id_from_url(url: str) -> str:
         raise ContractError(
             ErrorCode.RESOURCE_NOT_FOUND, "There is no event id in the path.", "path"
         ) from exc
+
+
+def event_id_at_end(url: str) -> str:
+    """Return the event id that is the last segment of a raw URL's path, as above.
+
+    Raises:
+        ContractError: The id is empty, too long, or not UTF-8.
+    """
+    try:
+        raw = urlsplit(url).path.rsplit("/", 1)[1]
+        return check_id(unquote(raw, errors="strict"), "eventId", _refuse)
+    except (ValueError, IndexError) as exc:
+        raise _refuse("eventId", "eventId cannot be read.") from exc

@@ -1,22 +1,20 @@
 """Metrics on the wire; members are called as the retired service called its metrics."""
 
 from collections.abc import Mapping, Sequence
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 from typing import Any
 
 import msgspec
 
-from shared.contract.durations import parse_date, parse_duration, render_duration
+from shared.contract.durations import parse_duration, render_duration
 from shared.contract.errors import ErrorCode
 from shared.contract.fields import refuser
+from shared.contract.times import parse_time, render_time
 from shared.events.sketches import Delays, Distinct, Frequent
 from shared.learner.estimators import Estimate
 from shared.services.metrics import MetricsReport, Range, range_of
 from shared.services.metrics_row import FeatureCounts, Row, merged
 from shared.services.metrics_store import Level
-
-YEARS = range(2000, 2200)
-"""Of the times that can be asked for."""
 
 _LISTED = 100
 _LISTED_IN_ROWS = 20
@@ -30,8 +28,8 @@ def parse_range(parameters: Mapping[str, str], known: Sequence[Level], now: date
     Raises:
         ContractError: A parameter is wrong, or the range has too many rows.
     """
-    end = _time(parameters, "to", now)
-    start = _time(parameters, "from", end - timedelta(days=1))
+    end = parse_time(parameters, "to") or now
+    start = parse_time(parameters, "from") or end - timedelta(days=1)
     if start >= end:
         raise _refuse("from", "from must be before to.")
     try:
@@ -60,27 +58,6 @@ def render_metrics(loop: str, report: MetricsReport) -> bytes:
             ],
         }
     )
-
-
-def render_time(time: datetime | float) -> str:
-    """Return a time in UTC, to the millisecond where it has any."""
-    if not isinstance(time, datetime):
-        time = datetime.fromtimestamp(time, UTC)
-    precision = "milliseconds" if time.microsecond else "seconds"
-    return time.astimezone(UTC).isoformat(timespec=precision).replace("+00:00", "Z")
-
-
-def _time(parameters: Mapping[str, str], name: str, default: datetime) -> datetime:
-    text = parameters.get(name)
-    if not text:
-        return default
-    try:
-        time = parse_date(text.replace(" ", "+"))  # a plus sign that was not encoded
-    except (ValueError, OverflowError) as exc:
-        raise _refuse(name, f"{name} must be a time such as 2026-01-31T12:00:00Z.") from exc
-    if time.year not in YEARS:
-        raise _refuse(name, f"{name} must be between the years {YEARS[0]} and {YEARS[-1]}.")
-    return time
 
 
 def _interval(parameters: Mapping[str, str]) -> timedelta | None:

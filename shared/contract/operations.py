@@ -142,6 +142,10 @@ GET_LOG = Operation(
 )
 
 GET_METRICS = Operation("Loops_GetMetrics", "GET", "metrics", 200, surface=Surface.LOOP)
+GET_DECISIONS = Operation("Loops_GetDecisions", "GET", "decisions", 200, surface=Surface.LOOP)
+GET_DECISION = Operation(
+    "Loops_GetDecision", "GET", "decisions/{eventId}", 200, surface=Surface.LOOP
+)
 
 OPERATIONS = (
     RANK,
@@ -179,6 +183,8 @@ OPERATIONS = (
     TRAIN,
     GET_LOG,
     GET_METRICS,
+    GET_DECISIONS,
+    GET_DECISION,
 )
 
 

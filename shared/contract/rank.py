@@ -18,6 +18,7 @@ from shared.contract.fields import (
 )
 from shared.events.interaction import Interaction
 from shared.events.learning_mode import LearningMode
+from shared.learner.explanation import Explanation
 from shared.services.rank_request import Action, RankRequest
 
 MAX_ACTIONS = 50
@@ -53,12 +54,18 @@ def parse_rank(body: bytes) -> RankRequest:
     )
 
 
-def render_rank(interaction: Interaction) -> bytes:
+def render_rank(
+    interaction: Interaction, explanations: Sequence[Explanation] | None = None
+) -> bytes:
     """Return the answer's body.
 
     Excluded actions keep their place with probability 0; the others fill the free places in the
     order of the ranking, or in their own where the baseline action is shown. The action to take
     is named apart: it need not be the first.
+
+    Args:
+        interaction: The decision.
+        explanations: Of the offered actions, in their order; None where they are not asked for.
     """
     order: Sequence[int] = interaction.ranking
     if interaction.mode is not LearningMode.ONLINE:
@@ -76,13 +83,20 @@ def render_rank(interaction: Interaction) -> bytes:
                 "id": interaction.actions[action],
                 "probability": interaction.probabilities[action],
             }
-    return _encode(
-        {
-            "ranking": ranking,
-            "eventId": interaction.event_id,
-            "rewardActionId": interaction.actions[interaction.shown],
-        }
-    )
+    answer: dict[str, Any] = {
+        "ranking": ranking,
+        "eventId": interaction.event_id,
+        "rewardActionId": interaction.actions[interaction.shown],
+    }
+    if explanations is not None:
+        answer["inferenceExplanation"] = [
+            {
+                "id": action,
+                "features": [{"name": c.name, "score": c.score} for c in each.contributions],
+            }
+            for action, each in zip(interaction.actions, explanations, strict=True)
+        ]
+    return _encode(answer)
 
 
 def _actions(raw: msgspec.Raw | None) -> tuple[Action, ...]:

@@ -7,7 +7,6 @@ rounding. This is the slow, clear way to compute it; ``scorer`` is the fast one.
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
 
 import msgspec
 import numpy as np
@@ -86,22 +85,27 @@ def _explained(policy: Policy, action: NamedFeatures, context: NamedFeatures) ->
     row = (*action.features, _constant, *context.features)
     hashed = np.array([feature.hash for feature in row], np.uint32) * np.uint32(settings.stride)
     values = np.array([feature.value for feature in row], np.float32)
-    total, largest = 0.0, []
+    total, count, largest = 0.0, 0, []
     with np.errstate(all="ignore"):
         for block in interactions.plan(action.shape, context.shape).terms:
             found = -_weights(policy, hashes(block, hashed)) * products(block, values)
             total += float(found.sum())
+            count += int(np.count_nonzero(found))
             for term in np.argsort(-np.abs(found), kind="stable")[:MOST_NAMED]:
                 if found[term]:
                     largest.append((float(found[term]), block[:, term].tolist()))
     largest.sort(key=lambda each: -abs(each[0]))
-    return Explanation(total, _named(row, largest[:MOST_NAMED], total))
+    contributions = _named(row, largest[:MOST_NAMED])
+    if count > MOST_NAMED:
+        rest = total - sum(score for score, _ in largest[:MOST_NAMED])
+        contributions.append(Contribution(OTHERS, "", rest))
+    return Explanation(total, tuple(contributions))
 
 
 def _named(
-    row: Sequence[NamedFeature], terms: Sequence[tuple[float, list[int]]], total: float
-) -> tuple[Contribution, ...]:
-    """Return scores and columns of terms by name, and what is left of the total."""
+    row: Sequence[NamedFeature], terms: Sequence[tuple[float, list[int]]]
+) -> list[Contribution]:
+    """Return scores and columns of terms by name, largest first."""
     added: dict[tuple[str, str], float] = defaultdict(float)
     for score, columns in terms:
         features = [row[column] for column in columns]
@@ -109,15 +113,11 @@ def _named(
         added[name, JOINED.join(feature.text for feature in features)] += score
     contributions = [Contribution(*called, score) for called, score in added.items()]
     contributions.sort(key=lambda each: (-abs(each.score), each.name, each.value))
-    rest = total - sum(score for score, _ in terms)
-    if len(terms) == MOST_NAMED and rest:
-        contributions.append(Contribution(OTHERS, "", rest))
-    return tuple(contributions)
+    return contributions
 
 
-def _weights(policy: Policy, hashed: NDArray[np.uint32]) -> NDArray[Any]:
+def _weights(policy: Policy, hashed: NDArray[np.uint32]) -> NDArray[np.float64]:
     """Return the weights of terms; the mean of the members' if there are several."""
     mask = np.uint32(len(policy.weights) - 1)
-    slots = [(hashed + np.uint32(offset)) & mask for offset in policy.settings.offsets]
-    return np.mean([policy.weights[each].astype(np.float64) for each in slots], axis=0)
-
+    slots = np.array([(hashed + np.uint32(o)) & mask for o in policy.settings.offsets])
+    return np.asarray(policy.weights[slots].mean(axis=0, dtype=np.float64))

@@ -40,7 +40,7 @@ class LoopSettings:
         log_retention_days: Days that events are kept; -1 for ever.
         learning_mode: Who decides, and what is learned from it.
         model_retrain_days: Kept for clients of 2022-09-01-preview, not acted upon.
-        explain_inference: Kept for clients, not acted upon.
+        explain_inference: Whether Rank says what each feature adds to the scores.
         last_edit: When the settings were last changed.
     """
 

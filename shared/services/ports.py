@@ -140,9 +140,20 @@ class EventStore(Protocol):
         """
 
     async def interactions(
-        self, space: EventSpace, start: int, end: int
+        self, space: EventSpace, start: int, end: int, limit: int | None = None
     ) -> Sequence[tuple[int, Interaction]]:
-        """Return buckets and interactions in learning order: bucket, shard, row key."""
+        """Return buckets and interactions in learning order: bucket, shard, row key.
+
+        With a ``limit``, no more than so many of each shard and day: the first ones by bucket.
+        """
+
+    async def event(
+        self, space: EventSpace, event_id: str, start: int, end: int
+    ) -> tuple[Sequence[Interaction], Sequence[Observation]]:
+        """Return all that is stored of one event, the interactions by bucket.
+
+        It looks through one shard: cheap for a few buckets, slow for days of heavy traffic.
+        """
 
     async def ranked_events(self, space: EventSpace, start: int, end: int) -> Sequence[RankedEvent]:
         """Return ids and times only, in learning order."""

@@ -1,10 +1,13 @@
 """Rank: decide which action to take, and store the decision before it is answered."""
 
+from collections.abc import Sequence
 from datetime import datetime
 
 from shared.events.event_ids import draw, new_event_id
 from shared.events.interaction import ExcludedAction, Interaction
 from shared.events.learning_mode import LearningMode
+from shared.learner.explanation import Explanation, explain
+from shared.learner.features import split_decision
 from shared.learner.layout import action_json, decision_json
 from shared.learner.policy import choose, drawn_first, uniform
 from shared.services.append import EventWriter, Writing
@@ -51,6 +54,22 @@ class RankService:
         explored = "true" if stored.explored else "false"
         self._meter.record(RANKED_EVENTS, 1, loop=self._reader.loop, explored=explored)
         return stored
+
+    async def explain(self, interaction: Interaction) -> Sequence[Explanation] | None:
+        """Return why each action of a decision has its score; None unless the owner asks for it.
+
+        There is none either for a decision of an older model, which a repeated event id gets.
+        Before anything is learned, nothing contributes.
+        """
+        served = await self._reader.served()
+        if not served.settings.explain_inference:
+            return None
+        if served.model_version != interaction.model_version:
+            return None
+        if served.policy is None:
+            return [Explanation(0.0, ()) for _ in interaction.actions]
+        shared, actions = split_decision(interaction.context)
+        return explain(served.policy, shared, [bytes(action) for action in actions])
 
 
 def decide(request: RankRequest, served: ServedLoop, now: datetime) -> Interaction:

@@ -8,6 +8,7 @@ from typing import Any
 from azure.core.exceptions import ResourceNotFoundError
 from azure.data.tables.aio import TableClient, TableServiceClient
 
+from shared.events.event_ids import shard_of
 from shared.events.interaction import Interaction
 from shared.events.observation import Observation
 from shared.services.ports import EventSpace, RankedEvent
@@ -15,7 +16,9 @@ from shared.storage.errors import translated
 from shared.storage.event_codec import (
     DAY,
     EventTable,
+    interaction_keys,
     interaction_row,
+    observation_keys,
     observation_row,
     parse_table_name,
     partition_key,
@@ -59,16 +62,35 @@ class AzureEventStore:
         await self._inserts.insert(table_name(OBSERVATIONS, space, bucket), row)
 
     async def interactions(
-        self, space: EventSpace, start: int, end: int
+        self, space: EventSpace, start: int, end: int, limit: int | None = None
     ) -> Sequence[tuple[int, Interaction]]:
         """See ``EventStore``."""
-        rows = await self._rows(INTERACTIONS, space, start, end)
+        rows = await self._rows(INTERACTIONS, space, start, end, limit=limit)
         return [(row_bucket(row), row_interaction(row)) for row in _ordered(rows)]
+
+    async def event(
+        self, space: EventSpace, event_id: str, start: int, end: int
+    ) -> tuple[Sequence[Interaction], Sequence[Observation]]:
+        """See ``EventStore``."""
+        shard = shard_of(event_id, space.shards)
+        interactions, observations = await asyncio.gather(
+            *(
+                self._rows(kind, space, start, end, shards=(shard,), keys=keys)
+                for kind, keys in (
+                    (INTERACTIONS, interaction_keys(event_id)),
+                    (OBSERVATIONS, observation_keys(event_id)),
+                )
+            )
+        )
+        return (
+            [row_interaction(row) for row in _ordered(interactions)],
+            [row_observation(row) for row in observations],
+        )
 
     async def ranked_events(self, space: EventSpace, start: int, end: int) -> Sequence[RankedEvent]:
         """See ``EventStore``."""
         columns = ["PartitionKey", "RowKey", "id", "time"]
-        rows = await self._rows(INTERACTIONS, space, start, end, columns)
+        rows = await self._rows(INTERACTIONS, space, start, end, columns=columns)
         return [
             RankedEvent(row["id"], datetime.fromisoformat(row["time"]), row_bucket(row))
             for row in _ordered(rows)
@@ -105,15 +127,45 @@ class AzureEventStore:
         space: EventSpace,
         start: int,
         end: int,
+        *,
+        shards: Sequence[int] | None = None,
+        keys: tuple[str, str] | None = None,
         columns: list[str] | None = None,
+        limit: int | None = None,
     ) -> list[dict[str, Any]]:
-        """Return all rows of the buckets from start to end; shards are read in parallel."""
+        """Return the rows of the buckets from start to end; shards are read in parallel.
+
+        Args:
+            kind: Of the tables.
+            space: Whose they are.
+            start: The first bucket.
+            end: The bucket after the last.
+            shards: To look into; None for all.
+            keys: Half-open range of row keys.
+            columns: To read; None for all.
+            limit: Rows of each shard and day.
+        """
         tables = await self._existing(kind, space, start, end)
+        query = "PartitionKey ge @low and PartitionKey lt @high"
+        bounds = {}
+        if keys is not None:
+            query += " and RowKey ge @first and RowKey lt @last"
+            bounds = {"first": keys[0], "last": keys[1]}
         parts = await asyncio.gather(
             *(
-                self._query(table, shard, start, end, columns)
+                self._query(
+                    table,
+                    query,
+                    {
+                        **bounds,
+                        "low": partition_key(shard, start),
+                        "high": partition_key(shard, end),
+                    },
+                    columns,
+                    limit,
+                )
                 for table in tables
-                for shard in range(space.shards)
+                for shard in shards or range(space.shards)
             )
         )
         return [row for part in parts for row in part]
@@ -128,19 +180,25 @@ class AzureEventStore:
         return [name for name in names if name in present]
 
     async def _query(
-        self, table: str, shard: int, start: int, end: int, columns: list[str] | None
+        self,
+        table: str,
+        query: str,
+        bounds: dict[str, str],
+        columns: list[str] | None,
+        limit: int | None,
     ) -> list[dict[str, Any]]:
-        bounds = {"low": partition_key(shard, start), "high": partition_key(shard, end)}
+        rows: list[dict[str, Any]] = []
         with translated(f"read {table}"):
             try:
-                pages = self._table(table).query_entities(
-                    "PartitionKey ge @low and PartitionKey lt @high",
-                    parameters=bounds,
-                    select=columns,
-                )
-                return [dict(row) async for row in pages]
+                async for row in self._table(table).query_entities(
+                    query, parameters=bounds, select=columns, results_per_page=limit
+                ):
+                    rows.append(dict(row))
+                    if len(rows) == limit:
+                        break
             except ResourceNotFoundError:
-                return []
+                pass  # nothing happened on that day
+        return rows
 
     async def _tables_of(self, loop: str) -> list[EventTable]:
         """Return a loop's tables, of all epochs and days."""

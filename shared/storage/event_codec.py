@@ -77,6 +77,18 @@ def observation_row(space: EventSpace, bucket: int, observation: Observation) ->
     }
 
 
+def interaction_keys(event_id: str) -> tuple[str, str]:
+    """Return the half-open range of row keys of an event's interactions."""
+    key = storage_key(event_id)
+    return key, f"{key}!"  # no key continues with anything lower than a dash
+
+
+def observation_keys(event_id: str) -> tuple[str, str]:
+    """Return the half-open range of row keys of an event's observations."""
+    key = storage_key(event_id)
+    return f"{key}.", f"{key}/"  # a slash comes right after a dot
+
+
 def row_interaction(row: Mapping[str, Any]) -> Interaction:
     """Return the interaction of a row."""
     return _INTERACTION.decode(_join(row))

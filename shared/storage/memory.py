@@ -1,7 +1,7 @@
 """In-memory twins of the Azure stores: for tests, and to show what the ports promise."""
 
 import itertools
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Iterable, Sequence
 from contextlib import asynccontextmanager
 from datetime import UTC, datetime
 from typing import Any
@@ -133,11 +133,34 @@ class InMemoryEventStore:
         table.setdefault((row["PartitionKey"], row["RowKey"]), row)
 
     async def interactions(
-        self, space: EventSpace, start: int, end: int
+        self, space: EventSpace, start: int, end: int, limit: int | None = None
     ) -> Sequence[tuple[int, Interaction]]:
         """See ``EventStore``."""
         rows = _between(self.interaction_rows.get(space, {}), start, end)
+        if limit is not None:
+            parts: dict[tuple[str, int], list[Row]] = {}
+            for row in rows:
+                part = row["PartitionKey"].split("-")[0], row_bucket(row) // 86400
+                if len(parts.setdefault(part, [])) < limit:
+                    parts[part].append(row)
+            rows = _ordered(row for part in parts.values() for row in part)
         return [(row_bucket(row), row_interaction(row)) for row in rows]
+
+    async def event(
+        self, space: EventSpace, event_id: str, start: int, end: int
+    ) -> tuple[Sequence[Interaction], Sequence[Observation]]:
+        """See ``EventStore``."""
+        interactions = [
+            interaction
+            for _, interaction in await self.interactions(space, start, end)
+            if interaction.event_id == event_id
+        ]
+        observations = [
+            observation
+            for observation in await self.observations(space, start, end)
+            if observation.event_id == event_id
+        ]
+        return interactions, observations
 
     async def ranked_events(self, space: EventSpace, start: int, end: int) -> Sequence[RankedEvent]:
         """See ``EventStore``."""
@@ -187,5 +210,8 @@ class InMemoryEventStore:
 
 
 def _between(table: Table, start: int, end: int) -> list[Row]:
-    rows = [row for row in table.values() if start <= row_bucket(row) < end]
+    return _ordered(row for row in table.values() if start <= row_bucket(row) < end)
+
+
+def _ordered(rows: Iterable[Row]) -> list[Row]:
     return sorted(rows, key=lambda row: (row_bucket(row), row["PartitionKey"], row["RowKey"]))

@@ -4,6 +4,7 @@ import asyncio
 import os
 import random
 import uuid
+from collections import Counter
 from contextlib import asynccontextmanager
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
@@ -11,6 +12,7 @@ from datetime import UTC, datetime, timedelta
 import pytest
 
 from shared import wiring
+from shared.events.event_ids import shard_of
 from shared.events.interaction import ExcludedAction, Interaction
 from shared.events.observation import Observation
 from shared.services.ports import (
@@ -163,6 +165,41 @@ async def test_a_range_is_read_in_learning_order_across_days(stores, space):
     assert [bucket for bucket, _ in found] == sorted(expected)
     assert [(b, i.event_id) for b, i in found] == [(r.bucket, r.event_id) for r in ranked]
     assert all(event.time == NOW for event in ranked)
+
+
+async def test_of_each_shard_and_day_no_more_than_asked_for_is_read(stores, space):
+    for number in range(40):
+        await stores.events.add_interaction(
+            space, BUCKET - 60 * (number % 2), interaction(f"e{number}")
+        )
+
+    everything = await stores.events.interactions(space, BUCKET - 60, BUCKET + 60)
+    some = await stores.events.interactions(space, BUCKET - 60, BUCKET + 60, limit=2)
+
+    of_shard = Counter(shard_of(i.event_id, space.shards) for _, i in some)
+    assert max(of_shard.values()) == 2
+    assert set(of_shard) == {shard_of(i.event_id, space.shards) for _, i in everything}
+    for shard in of_shard:
+        all_of_it = [r for r in everything if shard_of(r[1].event_id, space.shards) == shard]
+        assert [r for r in some if shard_of(r[1].event_id, space.shards) == shard] == all_of_it[:2]
+
+
+@pytest.mark.parametrize("event_id", ["e", "ü/#?", "x" * 300])
+async def test_an_event_is_found_among_others_whose_ids_begin_alike(stores, space, event_id):
+    for name in (event_id, f"{event_id}!", f"{event_id}2", event_id[:-1] or "d"):
+        await stores.events.add_interaction(space, BUCKET, interaction(name))
+        for number in "12":
+            observation = Observation(name, f"000.{number}", NOW, 0.5)
+            await stores.events.add_observation(space, BUCKET + 60, observation)
+
+    interactions, observations = await stores.events.event(space, event_id, BUCKET, BUCKET + 120)
+
+    assert [i.event_id for i in interactions] == [event_id]
+    assert sorted((o.event_id, o.id) for o in observations) == [
+        (event_id, "000.1"),
+        (event_id, "000.2"),
+    ]
+    assert await stores.events.event(space, event_id, BUCKET + 120, BUCKET + 180) == ([], [])
 
 
 async def test_a_long_empty_range_reads_nothing(stores, space):

@@ -2,6 +2,7 @@
 
 import os
 import time
+import urllib.parse
 
 import pytest
 
@@ -95,7 +96,119 @@ def test_a_range_that_cannot_be_shown_is_refused(app, query, target):
     assert (status, body["error"]["code"], body["error"]["target"]) == (400, "BadRequest", target)
 
 
-@pytest.mark.parametrize("path", ["metrics"])
+@pytest.mark.parametrize("path", ["metrics", "decisions", "decisions/why"])
 def test_nothing_is_shown_without_a_key_or_of_an_unknown_loop(app, path):
     assert call(app, "GET", f"loops/default/{path}", key="wrong")[0] == 401
     assert call(app, "GET", f"loops/another/{path}")[0] == 404
+
+
+def rank(app, event_id, **members):
+    body = {
+        "eventId": event_id,
+        "contextFeatures": [{"time": "noon", "user": {"plan": "free"}}],
+        "actions": [{"id": name, "features": [{"kind": name}]} for name in ACTIONS],
+    }
+    status, ranked = call(app, "POST", "personalizer/v1.0/rank", body | members)
+    assert status == 201
+    return ranked
+
+
+def decision(app, event_id, query=""):
+    path = f"loops/default/decisions/{urllib.parse.quote(event_id, safe='')}{query}"
+    status, body = call(app, "GET", path)
+    assert status == 200, body
+    return body
+
+
+@pytest.mark.parametrize("event_id", ["latest", "with/slash? and ü"])
+def test_the_latest_decisions_are_shown_with_their_rewards(app, event_id):
+    ranked = rank(app, event_id, excludedActions=["music"])
+    call(
+        app,
+        "POST",
+        f"personalizer/v1.0/events/{urllib.parse.quote(event_id, safe='')}/reward",
+        {"value": 0.5},
+    )
+
+    status, found = call(app, "GET", "loops/default/decisions?top=5")
+
+    assert status == 200
+    assert found["decisions"] == sorted(
+        found["decisions"], key=lambda each: each["time"], reverse=True
+    )
+    latest = found["decisions"][0]
+    assert latest["eventId"] == event_id
+    assert latest["rewardActionId"] == ranked["rewardActionId"]
+    assert (latest["status"], latest["reward"]) == ("open", 0.5)
+    assert latest["rewards"][0]["delaySeconds"] < 2
+    probabilities = {each["id"]: each["probability"] for each in ranked["ranking"]}
+    assert {a["id"]: a["probability"] for a in latest["actions"]} == {
+        name: chance for name, chance in probabilities.items() if name != "music"
+    }
+
+
+def test_a_decision_tells_why_it_was_made_and_what_became_of_it(app):
+    metrics_of(app, 300)
+    rank(app, "why", excludedActions=["music"], deferActivation=True)
+    opened = decision(app, "why")
+    deadline = time.monotonic() + 60
+    while (found := decision(app, "why", f"?time={opened['time']}"))["status"] == "open":
+        assert time.monotonic() < deadline
+        time.sleep(0.5)
+
+    assert (found["status"], found["reward"], found["activated"]) == ("notActivated", None, False)
+    assert found["context"] == [{"time": "noon", "user": {"plan": "free"}}]
+    assert found["excludedActions"] == ["music"]
+    explanation = found["explanation"]
+    assert explanation["isDecidingModel"]
+    assert explanation["modelVersion"] == found["modelVersion"] != ""
+    assert [action["id"] for action in explanation["actions"]] == ["news", "sport", "food"]
+    for action in explanation["actions"]:
+        parts = [part["score"] for part in action["features"]]
+        assert sum(parts) == pytest.approx(action["score"])
+        assert parts == sorted(parts, key=abs, reverse=True)
+    best = max(explanation["actions"], key=lambda action: action["score"])
+    likeliest = max(found["actions"], key=lambda action: action["probability"])
+    assert best["id"] == likeliest["id"]
+    assert best["id"] == "food"  # what visitors like at noon
+
+
+@pytest.mark.parametrize(
+    ("path", "status", "target"),
+    [
+        ("decisions?top=0", 400, "top"),
+        ("decisions?top=51", 400, "top"),
+        ("decisions?top=x", 400, "top"),
+        ("decisions/never-ranked", 404, None),
+        ("decisions/why?time=noon", 400, "time"),
+        ("decisions/%FF", 400, "eventId"),
+    ],
+)
+def test_decisions_that_cannot_be_shown_are_refused(app, path, status, target):
+    found, body = call(app, "GET", f"loops/default/{path}")
+
+    assert (found, body["error"].get("target")) == (status, target)
+
+
+def test_rank_explains_itself_when_the_owner_asks_for_it(app):
+    metrics_of(app, 300)
+    assert "inferenceExplanation" not in rank(app, "unexplained")
+    path = "personalizer/v1.0/configurations/service"
+    asked = CONFIGURATION | {"isInferenceExplainabilityEnabled": True}
+    assert call(app, "PUT", path, asked)[0] == 200
+    deadline = time.monotonic() + 30
+    while "inferenceExplanation" not in (ranked := rank(app, f"explained {time.time_ns()}")):
+        assert time.monotonic() < deadline
+        time.sleep(0.2)
+    call(app, "PUT", path, CONFIGURATION | {"isInferenceExplainabilityEnabled": False})
+
+    explained = ranked["inferenceExplanation"]
+    assert [each["id"] for each in explained] == ACTIONS
+    for each in explained:
+        names = {feature["name"] for feature in each["features"]}
+        assert all(type(feature["score"]) is float for feature in each["features"])
+        assert "FromUrl.time^j.kind" in names or "j.kind^FromUrl.time" in names
+        assert "user.plan" in names
+    scores = {e["id"]: sum(f["score"] for f in e["features"]) for e in explained}
+    likeliest = max(ranked["ranking"], key=lambda action: action["probability"])
+    assert max(scores, key=scores.get) == likeliest["id"]
