@@ -85,6 +85,8 @@ class Row:
         best: What always taking the most probable action would have earned.
         explored: Decisions for another action than the most probable ones, or without preference.
         matched: Decisions for the baseline action.
+        imitated: Decisions of an apprentice.
+        imitations_matched: Of these, for the baseline action.
         equal: Decisions of a model that made all actions equally likely.
         without_model: Decisions before there was a model.
         entropy: Sum of the decisions' entropies in bits.
@@ -118,6 +120,8 @@ class Row:
     best: Estimate = field(default_factory=Estimate)
     explored: int = 0
     matched: int = 0
+    imitated: int = 0
+    imitations_matched: int = 0
     equal: int = 0
     without_model: int = 0
     entropy: float = 0.0
