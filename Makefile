@@ -25,6 +25,9 @@ check: $(VENV)/.test $(VENDOR)
 demo: $(VENV)/.test $(VENDOR)
 	@$(PY) -m demo $(if $(TERMINAL),--terminal)
 
+doctor: $(VENV)/.run
+	@PORT=$(PORT) $(PY) -m tools.doctor --loop $(or $(LOOP),default)
+
 bench: $(VENV)/.test node_modules/.ready
 	@$(PY) -m benchmarks
 

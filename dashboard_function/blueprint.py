@@ -1,4 +1,4 @@
-"""HTTP: health, metrics, the page and its files."""
+"""HTTP: health, metrics, the doctor, decisions, the page and its files."""
 
 import asyncio
 from collections.abc import Mapping
@@ -9,10 +9,11 @@ import msgspec
 from dashboard_function.static_files import files, serve
 from shared import wiring
 from shared.contract.decisions import parse_top, render_decision, render_decisions
+from shared.contract.doctor import render_diagnosis
 from shared.contract.errors import ContractError, ErrorCode
 from shared.contract.event_ids import event_id_at_end
 from shared.contract.metrics import parse_range, render_metrics
-from shared.contract.operations import GET_DECISION, GET_DECISIONS, GET_METRICS
+from shared.contract.operations import GET_DECISION, GET_DECISIONS, GET_DOCTOR, GET_METRICS
 from shared.contract.times import parse_time
 from shared.endpoint import Call, operation, refusal, response
 from shared.services.ports import StorageError
@@ -88,6 +89,12 @@ async def metrics(app: wiring.Application, call: Call) -> bytes:
     """Show what a loop does and what it earns, for a range of time."""
     wanted = parse_range(call.parameters, app.metrics.levels, wiring.now())
     return render_metrics(app.loop, await app.metrics.report(wanted))
+
+
+@operation(blueprint, GET_DOCTOR)
+async def doctor(app: wiring.Application, call: Call) -> bytes:
+    """Say what is wrong with a loop, and what to do about it."""
+    return render_diagnosis(app.loop, await app.doctor.diagnose())
 
 
 @operation(blueprint, GET_DECISIONS)

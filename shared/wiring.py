@@ -19,6 +19,7 @@ from shared.contract.errors import ContractError
 from shared.contract.loop_document import LoopDocument, parse_loop_document
 from shared.services.append import Writing
 from shared.services.decisions import DecisionService
+from shared.services.doctor import DoctorService
 from shared.services.jobs import JobService
 from shared.services.logs import LogService
 from shared.services.loop_registry import LoopRegistry, is_loop_name
@@ -64,6 +65,7 @@ class Application:
     logs: LogService
     jobs: JobService
     decisions: DecisionService
+    doctor: DoctorService
 
 
 def now() -> datetime:
@@ -94,6 +96,7 @@ def build(
         logs=LogService(reader, loops, stores.blobs, stores.events, now),
         jobs=JobService(loop, stores.blobs),
         decisions=DecisionService(reader, stores.events, stores.blobs, now, writing),
+        doctor=DoctorService(loop, loops, metrics, stores.blobs, stores.events, now, writing),
     )
 
 

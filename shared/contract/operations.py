@@ -142,6 +142,7 @@ GET_LOG = Operation(
 )
 
 GET_METRICS = Operation("Loops_GetMetrics", "GET", "metrics", 200, surface=Surface.LOOP)
+GET_DOCTOR = Operation("Loops_GetDoctor", "GET", "doctor", 200, surface=Surface.LOOP)
 GET_DECISIONS = Operation("Loops_GetDecisions", "GET", "decisions", 200, surface=Surface.LOOP)
 GET_DECISION = Operation(
     "Loops_GetDecision", "GET", "decisions/{eventId}", 200, surface=Surface.LOOP
@@ -183,6 +184,7 @@ OPERATIONS = (
     TRAIN,
     GET_LOG,
     GET_METRICS,
+    GET_DOCTOR,
     GET_DECISIONS,
     GET_DECISION,
 )

@@ -13,7 +13,10 @@ Z_95 = 1.96
 """Half of a 95 % interval, in standard errors."""
 
 SAME = 1e-6
-"""Probabilities that differ by less are equal; they are kept as float32 by some callers."""
+"""Probabilities that differ by less are equal."""
+
+NO_PREFERENCE = 0.01
+"""Actions whose chances differ by less than such a share of the mean are all alike."""
 
 
 @dataclass(slots=True)
@@ -84,3 +87,9 @@ def most_likely(probabilities: Sequence[float]) -> list[int]:
     """Return the actions that nothing is more likely than."""
     top = max(probabilities) - SAME
     return [action for action, chance in enumerate(probabilities) if chance >= top]
+
+
+def has_preference(probabilities: Sequence[float]) -> bool:
+    """Whether some action is more likely than others; of one action there is none to prefer."""
+    spread = max(probabilities) - min(probabilities)
+    return len(probabilities) == 1 or spread > NO_PREFERENCE / len(probabilities)

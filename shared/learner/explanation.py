@@ -12,8 +12,9 @@ import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
+from shared.learner.arguments import LearningSettings
 from shared.learner.hashing import CONSTANT_HASH
-from shared.learner.interactions import hashes, interactions_of, products
+from shared.learner.interactions import Plan, hashes, interactions_of, products
 from shared.learner.named_features import CONSTANT, NamedFeature, NamedFeatures, named_features
 from shared.learner.policy import Policy
 
@@ -72,8 +73,16 @@ def explain(
     return [_explained(policy, named_features(_decode(text)), context) for text in actions]
 
 
-def _explained(policy: Policy, action: NamedFeatures, context: NamedFeatures) -> Explanation:
-    settings = policy.settings
+def terms(
+    settings: LearningSettings, action: NamedFeatures, context: NamedFeatures
+) -> tuple[int, int]:
+    """Return how many terms an action has, and how many of them combine it with the context."""
+    plan = _plan(settings, action, context)
+    higher = sum(block.shape[1] for block in plan.higher_mixed)
+    return plan.size, len(plan.mixed.left) + higher
+
+
+def _plan(settings: LearningSettings, action: NamedFeatures, context: NamedFeatures) -> Plan:
     interactions = interactions_of(
         settings.interactions,
         settings.constant,
@@ -82,12 +91,17 @@ def _explained(policy: Policy, action: NamedFeatures, context: NamedFeatures) ->
         settings.keep,
         settings.duplicate_interactions,
     )
+    return interactions.plan(action.shape, context.shape)
+
+
+def _explained(policy: Policy, action: NamedFeatures, context: NamedFeatures) -> Explanation:
+    stride = np.uint32(policy.settings.stride)
     row = (*action.features, _constant, *context.features)
-    hashed = np.array([feature.hash for feature in row], np.uint32) * np.uint32(settings.stride)
+    hashed = np.array([feature.hash for feature in row], np.uint32) * stride
     values = np.array([feature.value for feature in row], np.float32)
     total, count, largest = 0.0, 0, []
     with np.errstate(all="ignore"):
-        for block in interactions.plan(action.shape, context.shape).terms:
+        for block in _plan(policy.settings, action, context).terms:
             found = -_weights(policy, hashes(block, hashed)) * products(block, values)
             total += float(found.sum())
             count += int(np.count_nonzero(found))

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 
 from shared.events.join import EARLY_REWARD, JoinedExample, Leftovers
+from shared.events.learning_mode import LearningMode
 from shared.events.observation import Observation
 from shared.services.append import Writing
 from shared.services.loop_settings import LoopSettings
@@ -40,6 +41,7 @@ def count(
     duplicates: Iterable[int],
     left: Leftovers,
     step: Step,
+    mode: LearningMode,
 ) -> dict[int, Row]:
     """Return the rows of a step's buckets.
 
@@ -50,6 +52,7 @@ def count(
         left: What else was found. An observation counts in the bucket that was current
             ``EARLY_REWARD`` after it arrived; so each one falls into exactly one step.
         step: Its work is put into the first bucket that has anything.
+        mode: The loop's learning mode.
     """
     tallies: dict[int, Tally] = {}
 
@@ -57,7 +60,7 @@ def count(
         return tallies.setdefault(bucket, Tally())
 
     for bucket, example in closed:
-        of(bucket).event(example, space.shards)
+        of(bucket).event(example, space.shards, mode)
     for bucket in duplicates:
         of(bucket).duplicate()
     for late in left.late:

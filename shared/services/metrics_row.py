@@ -14,9 +14,10 @@ import msgspec
 from shared.events.event_ids import shard_of
 from shared.events.interaction import Interaction
 from shared.events.join import JoinedExample
+from shared.events.learning_mode import LearningMode
 from shared.events.observation import Observation
 from shared.events.sketches import Delays, Distinct, Frequent, add_counts, entropy
-from shared.learner.estimators import Estimate, most_likely
+from shared.learner.estimators import Estimate, has_preference, most_likely
 from shared.learner.features import split_decision
 from shared.learner.named_features import NamedFeatures, named_features
 from shared.learner.recently_used import RecentlyUsed
@@ -67,11 +68,15 @@ class FeatureCounts:
 
 @dataclass(slots=True)
 class Row:
-    """One slot. All but the first seven members, shards and work are of active events only.
+    """One slot. From ``rewarded`` to ``models`` all is of active events only.
+
+    Where the baseline action is always shown, by an apprentice or in LoggingOnly, nothing can be
+    said of other policies: ``uniform``, ``best``, ``explored`` and ``entropy`` leave it out.
 
     Attributes:
         events: Closed events.
         inactive: Of these, never activated.
+        learned: Of these, active and decided in the learning mode that is set.
         duplicates: Interactions that repeated an event id.
         late: Rewards after the wait.
         late_delays: Theirs.
@@ -79,22 +84,22 @@ class Row:
         dangling_sample: Event ids and times of some of these.
         late_events: Rows that appeared in a bucket that had been read.
         rewarded: Events with a reward in time.
-        online: What was earned.
+        online: What was earned by the actions that were shown.
         baseline: What always taking the first action would have earned.
         uniform: What taking any action would have earned.
         best: What always taking the most probable action would have earned.
         explored: Decisions for another action than the most probable ones, or without preference.
-        matched: Decisions for the baseline action.
+        matched: Decisions of the model, or of nobody, for the baseline action.
         imitated: Decisions of an apprentice.
         imitations_matched: Of these, for the baseline action.
-        equal: Decisions of a model that made all actions equally likely.
+        equal: Decisions of a model that made all actions (nearly) equally likely.
         without_model: Decisions before there was a model.
         entropy: Sum of the decisions' entropies in bits.
         lowest: Lowest reward.
         highest: Highest reward.
         delays: Of the first reward in time.
         offered: Sum of the numbers of actions.
-        actions: Shows and rewards of actions.
+        actions: Shows and rewards of the actions that were shown.
         action_ids: How many actions there are.
         context: Features of contexts.
         features: Features of actions, all those of a decision together.
@@ -107,6 +112,7 @@ class Row:
 
     events: int = 0
     inactive: int = 0
+    learned: int = 0
     duplicates: int = 0
     late: int = 0
     dangling: int = 0
@@ -173,10 +179,11 @@ class Tally:
         self._actions: Counter[bytes] = Counter()
         self._offered: set[str] = set()
 
-    def event(self, example: JoinedExample, shards: int) -> None:
-        """Count a closed event; ``shards`` is how many its loop has."""
+    def event(self, example: JoinedExample, shards: int, mode: LearningMode) -> None:
+        """Count a closed event of a loop with so many shards, in a learning mode."""
         row, interaction = self._row, example.interaction
         row.events += 1
+        row.learned += example.is_learned(mode)
         shard = shard_of(interaction.event_id, shards)
         row.shards[shard] = row.shards.get(shard, 0) + 1
         if not example.is_active:
@@ -219,7 +226,7 @@ class Tally:
             row.context.add(found, times)
             row.context.without += 0 if found.features else times
         for text, times in self._actions.items():
-            row.features.add(_known_action(text), times)
+            row.features.add(action_features(text), times)
         row.action_ids.add(self._offered)
         for names in (row.context.names, row.features.names, row.actions, row.models):
             names.trim()
@@ -227,39 +234,49 @@ class Tally:
         return row
 
     def _decision(self, interaction: Interaction, reward: float) -> None:
-        row, chances = self._row, interaction.probabilities
-        chosen, propensity, size = interaction.chosen, interaction.propensity, len(chances)
-        best = most_likely(chances)
-        is_best = chosen in best
+        row = self._row
         row.online.add(1.0, reward)
-        row.baseline.add(1.0 / propensity if chosen == 0 else 0.0, reward)
-        row.uniform.add(1.0 / size / propensity, reward)
-        row.best.add(1.0 / len(best) / propensity if is_best else 0.0, reward)
-        equal = size > 1 and len(best) == size
-        row.explored += equal or not is_best
-        row.matched += chosen == 0
-        row.equal += equal and bool(interaction.model_version)
-        row.without_model += not interaction.model_version
-        row.entropy += entropy(chances)
-        row.offered += size
-        row.actions.add(interaction.actions[chosen], 1, reward)
+        if interaction.mode is LearningMode.ONLINE:
+            self._drawn(interaction, reward)
+        else:
+            row.baseline.add(1.0, reward)
+        if interaction.mode is LearningMode.APPRENTICE:
+            row.imitated += 1
+            row.imitations_matched += interaction.matches_baseline
+        row.matched += interaction.matches_baseline
+        has_model = bool(interaction.model_version)
+        row.equal += has_model and not has_preference(interaction.probabilities)
+        row.without_model += not has_model
+        row.offered += len(interaction.actions)
+        row.actions.add(interaction.actions[interaction.shown], 1, reward)
         self._offered.update(interaction.actions)
         row.models.add(interaction.model_version)
         self._texts(interaction.context)
+
+    def _drawn(self, interaction: Interaction, reward: float) -> None:
+        """Count a decision whose drawn action was shown."""
+        row, chances, propensity = self._row, interaction.probabilities, interaction.propensity
+        best = most_likely(chances)
+        is_best = interaction.chosen in best
+        row.baseline.add(interaction.matches_baseline / propensity, reward)
+        row.uniform.add(1.0 / len(chances) / propensity, reward)
+        row.best.add(is_best / len(best) / propensity, reward)
+        row.explored += not is_best or not has_preference(chances)
+        row.entropy += entropy(chances)
 
     def _texts(self, decision: bytes) -> None:
         shared, actions = split_decision(decision)
         self._contexts[msgspec.json.encode(shared)] += 1
         offered = [bytes(action) for action in actions]
         self._actions.update(offered)
-        if not any(_known_action(text).features for text in offered):
+        if not any(action_features(text).features for text in offered):
             self._row.features.without += 1
 
 
 _actions: RecentlyUsed[bytes, NamedFeatures] = RecentlyUsed(_KNOWN_BUDGET)
 
 
-def _known_action(text: bytes) -> NamedFeatures:
+def action_features(text: bytes) -> NamedFeatures:
     """Return the caller's features of an action's JSON text, from memory if it was seen lately."""
     found = _actions.get(text)
     if found is None:

@@ -232,7 +232,7 @@ class TrainService:
             late_events=appeared_late,
         )
         repeated = [buckets[id(interaction)] for interaction in found.duplicates]
-        counted = await asyncio.to_thread(count, space, lines, repeated, found, step)
+        counted = await asyncio.to_thread(count, space, lines, repeated, found, step, mode)
         await self._metrics.add(space, counted, end)
         changed = replace(
             state,

@@ -4,7 +4,7 @@ import random
 
 import pytest
 
-from shared.learner.estimators import Estimate, most_likely
+from shared.learner.estimators import Estimate, has_preference, most_likely
 
 
 def test_sums_give_the_estimates_of_the_retired_service():
@@ -48,3 +48,11 @@ def test_the_interval_holds_the_truth_19_times_of_20():
 )
 def test_equal_probabilities_share_being_the_best(chances, best):
     assert most_likely(chances) == best
+
+
+@pytest.mark.parametrize(
+    ("chances", "preferred"),
+    [((0.5, 0.5), False), ((0.334, 0.333, 0.333), False), ((0.4, 0.3, 0.3), True), ((1.0,), True)],
+)
+def test_a_preference_is_more_than_one_per_cent(chances, preferred):
+    assert has_preference(chances) == preferred

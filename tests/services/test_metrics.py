@@ -15,6 +15,7 @@ from hypothesis import strategies as st
 from shared.events.interaction import Interaction
 from shared.events.join import EARLY_REWARD, JoinedExample, within_wait
 from shared.events.joined_log import decode_lines
+from shared.events.learning_mode import LearningMode
 from shared.events.rewards import Aggregation, RewardSettings
 from shared.services.metrics import MOST_ROWS, range_of
 from shared.services.metrics_row import Row, Tally, merged
@@ -44,7 +45,7 @@ def trainer(world, events_per_step=5_000):
     )
 
 
-async def busy_world(seed, seconds=100):
+async def busy_world(seed, mode=LearningMode.ONLINE, seconds=100):
     """Return a loop with rewards early, late and dangling, repeated ids and deferred decisions."""
     rng = random.Random(seed)
     world = World()
@@ -52,6 +53,7 @@ async def busy_world(seed, seconds=100):
         rewards=RewardSettings(WAIT, Aggregation.SUM, -0.25),
         arguments="--cb_explore_adf --epsilon 0.3 -q :: -b 10",
         model_export_frequency=timedelta(seconds=20),
+        learning_mode=mode,
     )
     due = []
     for second in range(seconds):
@@ -94,6 +96,7 @@ def lines_of(world):
 def brute_force(lines):
     """Return what a slot's row must say, from its lines of the log alone."""
     active = [line for line in lines if not line.skip_learn]
+    online = [line for line in active if line.Mode is LearningMode.ONLINE]
     expected = {
         "events": len(lines),
         "inactive": len(lines) - len(active),
@@ -101,18 +104,28 @@ def brute_force(lines):
         "matched": sum(line.label_index == 0 for line in active),
         "without_model": sum(line.VWState.m == "N/A" for line in active),
         "offered": sum(len(line.p) for line in active),
+        "imitated": sum(line.Mode is LearningMode.APPRENTICE for line in active),
         "explored": sum(
             len(line.p) > 1
-            and (line.label_probability < max(line.p) - 1e-6 or max(line.p) - min(line.p) < 1e-6)
-            for line in active
+            and (
+                line.label_probability < max(line.p) - 1e-6
+                or max(line.p) - min(line.p) <= 0.01 / len(line.p)
+            )
+            for line in online
         ),
-        "entropy": sum(-p * math.log2(p) for line in active for p in line.p),
+        "entropy": sum(-p * math.log2(p) for line in online for p in line.p),
     }
-    rewards = [-line.label_cost for line in active]
+    rewards = [-line.original_label_cost for line in active]
+    shown = [line.label_index if line.Mode is LearningMode.ONLINE else 0 for line in active]
     weights = {
         "online": [1.0] * len(active),
-        "baseline": [(line.label_index == 0) / line.label_probability for line in active],
-        "uniform": [1 / (len(line.p) * line.label_probability) for line in active],
+        "baseline": [
+            (line.label_index == 0) / line.label_probability if line in online else 1.0
+            for line in active
+        ],
+        "uniform": [
+            1 / (len(line.p) * line.label_probability) * (line in online) for line in active
+        ],
     }
     for name, weight in weights.items():
         weighted = [w * r for w, r in zip(weight, rewards, strict=True)]
@@ -123,12 +136,12 @@ def brute_force(lines):
         expected[f"{name}.matched"] = sum(w > 0 for w in weight)
     shows, earned, values = Counter(), Counter(), set()
     ids, names, without = set(), Counter(), 0
-    for line, reward in zip(active, rewards, strict=True):
+    for line, action, reward in zip(active, shown, rewards, strict=True):
         decision = json.loads(bytes(line.c))
         tags = [action["_tag"] for action in decision["_multi"]]
         ids |= set(tags)
-        shows[tags[line.label_index]] += 1
-        earned[tags[line.label_index]] += reward
+        shows[tags[action]] += 1
+        earned[tags[action]] += reward
         features = [item for each in decision["FromUrl"] for item in each.items()]
         names.update(f"FromUrl.{name}" for name, _ in features)
         values |= {f"{name}={value}" for name, value in features}
@@ -150,7 +163,7 @@ def said(row):
     found = {
         name: getattr(row, name)
         for name in ("events", "inactive", "rewarded", "matched", "without_model", "offered",
-                     "explored", "entropy")
+                     "explored", "entropy", "imitated")
     }  # fmt: skip
     for name in ("online", "baseline", "uniform"):
         estimate = getattr(row, name)
@@ -190,10 +203,11 @@ def unmatched_rewards(world, cursor):
     deaths=st.lists(st.integers(0, 40), max_size=6),
     per_step=st.sampled_from([5, 30, 5000]),
     cut=st.tuples(st.integers(-10, 30), st.integers(1, 30)),
+    mode=st.sampled_from(LearningMode),
 )
 @budget(max_examples=20)
-async def test_metrics_are_what_the_joined_log_says(seed, pauses, deaths, per_step, cut):
-    world = await busy_world(seed)
+async def test_metrics_are_what_the_joined_log_says(seed, pauses, deaths, per_step, cut, mode):
+    world = await busy_world(seed, mode)
     end, world.now = world.now + timedelta(seconds=300), START
     moments = [START + timedelta(seconds=sum(pauses[:i])) for i in range(len(pauses))]
     for moment in [*moments, *[end] * (len(deaths) + 1)]:
@@ -350,7 +364,7 @@ async def test_ten_thousand_actions_do_not_grow_a_row_past_its_limits():
         for number in range(500):
             action = int(10_000 * rng.random() ** 4)
             truth[f"an action with a long name, number {action}"] += 1
-            tally.event(closed_event(500 * step + number, action), 4)
+            tally.event(closed_event(500 * step + number, action), 4, LearningMode.ONLINE)
         await store.add(SPACE, {bucket + 5 * step: tally.row()}, bucket + 5 * step + 5)
 
     [(_, row)] = await store.rows(SPACE, levels()[1], bucket, bucket + HOUR)

@@ -2,8 +2,8 @@
 
 from collections.abc import Iterator
 
+from shared.events.learning_mode import LearningMode
 from shared.services.findings.checkup import ENOUGH, FEW, Checkup, Finding, Severity, share
-from shared.services.loop_settings import LearningMode
 
 READY = 0.75
 """Share of matches from which an apprentice is ready, as in the retired service's documents."""
