@@ -96,7 +96,7 @@ def test_a_range_that_cannot_be_shown_is_refused(app, query, target):
     assert (status, body["error"]["code"], body["error"]["target"]) == (400, "BadRequest", target)
 
 
-@pytest.mark.parametrize("path", ["metrics", "decisions", "decisions/why"])
+@pytest.mark.parametrize("path", ["metrics", "doctor", "decisions", "decisions/why"])
 def test_nothing_is_shown_without_a_key_or_of_an_unknown_loop(app, path):
     assert call(app, "GET", f"loops/default/{path}", key="wrong")[0] == 401
     assert call(app, "GET", f"loops/another/{path}")[0] == 404
@@ -212,3 +212,27 @@ def test_rank_explains_itself_when_the_owner_asks_for_it(app):
     scores = {e["id"]: sum(f["score"] for f in e["features"]) for e in explained}
     likeliest = max(ranked["ranking"], key=lambda action: action["probability"])
     assert max(scores, key=scores.get) == likeliest["id"]
+
+
+def test_the_doctor_finds_what_is_wrong_and_no_longer_when_it_is_mended(app):
+    metrics_of(app, 300)
+
+    def codes():
+        status, body = call(app, "GET", "loops/default/doctor")
+        assert status == 200
+        assert body["events"] >= 300
+        for finding in body["findings"]:
+            assert finding.keys() == {
+                "severity", "code", "title", "evidence", "cause", "remedy"
+            }  # fmt: skip
+        return {finding["code"] for finding in body["findings"]}
+
+    policy = "personalizer/v1.0/configurations/policy"
+    assert "noInteractions" not in codes()
+
+    blind = {"name": "p", "arguments": "--cb_explore_adf --epsilon 0.2"}
+    assert call(app, "PUT", policy, blind)[0] == 200
+    assert "noInteractions" in codes()
+
+    assert call(app, "PUT", policy, POLICY)[0] == 200
+    assert "noInteractions" not in codes()
