@@ -2,8 +2,8 @@
 
 import json
 
-from benchmarks import learner, service
+from benchmarks import insight, learner, service
 
-for module in (learner, service):
+for module in (learner, insight, service):
     for figure in module.figures():
         print(json.dumps(figure), flush=True)

@@ -99,15 +99,16 @@ def _explained(policy: Policy, action: NamedFeatures, context: NamedFeatures) ->
     row = (*action.features, _constant, *context.features)
     hashed = np.array([feature.hash for feature in row], np.uint32) * stride
     values = np.array([feature.value for feature in row], np.float32)
-    total, count, largest = 0.0, 0, []
+    total, count = 0.0, 0
+    largest: list[tuple[float, list[int]]] = []
     with np.errstate(all="ignore"):
         for block in _plan(policy.settings, action, context).terms:
             found = -_weights(policy, hashes(block, hashed)) * products(block, values)
             total += float(found.sum())
             count += int(np.count_nonzero(found))
-            for term in np.argsort(-np.abs(found), kind="stable")[:MOST_NAMED]:
-                if found[term]:
-                    largest.append((float(found[term]), block[:, term].tolist()))
+            top = np.argsort(-np.abs(found), kind="stable")[:MOST_NAMED]
+            largest += zip(found[top].tolist(), block[:, top].T.tolist(), strict=True)
+    largest = [each for each in largest if each[0]]
     largest.sort(key=lambda each: -abs(each[0]))
     contributions = _named(row, largest[:MOST_NAMED])
     if count > MOST_NAMED:
@@ -121,10 +122,11 @@ def _named(
 ) -> list[Contribution]:
     """Return scores and columns of terms by name, largest first."""
     added: dict[tuple[str, str], float] = defaultdict(float)
+    names = [feature.name for feature in row]
+    texts = [feature.text for feature in row]
     for score, columns in terms:
-        features = [row[column] for column in columns]
-        name = JOINED.join(feature.name for feature in features)
-        added[name, JOINED.join(feature.text for feature in features)] += score
+        name = JOINED.join([names[column] for column in columns])
+        added[name, JOINED.join([texts[column] for column in columns])] += score
     contributions = [Contribution(*called, score) for called, score in added.items()]
     contributions.sort(key=lambda each: (-abs(each.score), each.name, each.value))
     return contributions

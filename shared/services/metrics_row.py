@@ -57,13 +57,17 @@ class FeatureCounts:
         self.names.merge(other.names)
         self.values.merge(other.values)
 
-    def add(self, found: NamedFeatures, times: int) -> None:
-        """Count features that came so many times."""
-        self.features += times * len(found.features)
-        self.namespaces += times * len(found.shape)
-        for feature in found.features:
-            self.names.add(feature.name, times)
-        self.values.add(feature.key for feature in found.features)
+    def add(self, found: Iterable[tuple[NamedFeatures, int]]) -> None:
+        """Count features, each of which came so many times."""
+        keys: set[str] = set()
+        for named, times in found:
+            self.features += times * len(named.features)
+            self.namespaces += times * len(named.shape)
+            for feature in named.features:
+                self.names.add(feature.name, times)
+                keys.add(feature.key)
+        self.values.add(keys)
+        self.names.trim()
 
 
 @dataclass(slots=True)
@@ -221,15 +225,16 @@ class Tally:
     def row(self) -> Row:
         """Return everything counted; the tally is used up."""
         row = self._row
-        for text, times in self._contexts.items():
-            found = named_features(_decode(text), zeros=True)
-            row.context.add(found, times)
-            row.context.without += 0 if found.features else times
-        for text, times in self._actions.items():
-            row.features.add(action_features(text), times)
+        contexts = [
+            (named_features(_decode(text), zeros=True), times)
+            for text, times in self._contexts.items()
+        ]
+        row.context.add(contexts)
+        row.context.without = sum(times for found, times in contexts if not found.features)
+        row.features.add((action_features(text), times) for text, times in self._actions.items())
         row.action_ids.add(self._offered)
-        for names in (row.context.names, row.features.names, row.actions, row.models):
-            names.trim()
+        row.actions.trim()
+        row.models.trim()
         row.dangling_sample = sorted(set(row.dangling_sample))[:SAMPLED]
         return row
 
