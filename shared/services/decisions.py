@@ -22,8 +22,7 @@ from shared.services.serving import LoopReader, ServedLoop
 LOOK_BACK = timedelta(days=2)
 """How far back decisions are looked for."""
 
-_WINDOW_GROWS = 4
-_SHARD_LIMIT = 100
+_WINDOW_GROWS = 16
 
 
 class Status(StrEnum):
@@ -93,16 +92,20 @@ class DecisionService:
         self._writing = writing
 
     async def latest(self, top: int) -> list[DecisionReport]:
-        """Return the latest decisions, newest first; of a busy bucket, some of the latest."""
+        """Return the latest decisions, newest first; of a busy bucket, some of the latest.
+
+        It looks at the present bucket, then at ever more buckets before it: at most six times.
+        """
         served = await self._reader.served()
         space, now = served.space, self._clock()
+        limit = 2 * _WINDOW_GROWS * top  # what a window holds if traffic is even, and as much again
         end = space.bucket(now + self._writing.clock_skew) + space.bucket_seconds
         oldest = space.bucket(now - LOOK_BACK)
         found: list[Interaction] = []
         buckets = 1
         while len(found) < top and end > oldest:
             start = max(oldest, end - buckets * space.bucket_seconds)
-            rows = await self._events.interactions(space, start, end, limit=_SHARD_LIMIT)
+            rows = await self._events.interactions(space, start, end, limit // space.shards + top)
             found += [interaction for _, interaction in rows]
             end, buckets = start, buckets * _WINDOW_GROWS
         found.sort(key=lambda interaction: interaction.time, reverse=True)

@@ -343,6 +343,23 @@ async def test_rows_are_kept_as_long_as_the_log():
     assert min(slot for slot, _ in by_level[DAY]) == first + 34 * DAY  # its page is not over
 
 
+async def test_the_trainer_drops_rows_with_the_log():
+    world = await busy_world(1)
+    await world.set(log_retention_days=2)
+    world.now += timedelta(minutes=10)
+    await trainer(world).train()
+    assert any("/metrics/" in name for name in world.blobs.blobs)
+
+    world.now += timedelta(days=3)
+    await trainer(world).train()
+    kept = {name.split("/")[3] for name in world.blobs.blobs if "/metrics/" in name}
+    assert kept == {"86400"}
+    world.now += timedelta(days=31)
+    await trainer(world).train()
+
+    assert not any("/metrics/" in name for name in world.blobs.blobs)
+
+
 def closed_event(number, action, reward=1.0):
     name = f"an action with a long name, number {action}"
     context = json.dumps(
