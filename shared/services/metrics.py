@@ -25,11 +25,13 @@ class Step:
     """What one step of training tells about itself.
 
     Attributes:
+        start: Its first bucket.
         seconds: How long it took.
         lag: By how many seconds it was behind the earliest possible time.
         late_events: Rows that appeared in buckets which an earlier step had read.
     """
 
+    start: int
     seconds: float
     lag: float
     late_events: int
@@ -51,7 +53,8 @@ def count(
         duplicates: Buckets of interactions that were dropped.
         left: What else was found. An observation counts in the bucket that was current
             ``EARLY_REWARD`` after it arrived; so each one falls into exactly one step.
-        step: Its work is put into the first bucket that has anything.
+        step: Its work is put into the first bucket that has anything; without one, only what
+            must not be overlooked.
         mode: The loop's learning mode.
     """
     tallies: dict[int, Tally] = {}
@@ -69,8 +72,8 @@ def count(
     for observation in left.dangling:
         if not observation.is_activation:
             of(_arrival(space, observation)).dangling(observation)
-    if tallies:
-        of(min(tallies)).work(step.seconds, step.lag, step.late_events)
+    if tallies or step.late_events:
+        of(min(tallies, default=step.start)).work(step.seconds, step.lag, step.late_events)
     return {bucket: tally.row() for bucket, tally in tallies.items()}
 
 

@@ -227,6 +227,7 @@ class TrainService:
         )
         behind = started - wait - self._writing.grace - end_at
         step = Step(
+            start=state.cursor,
             seconds=(self._clock() - started).total_seconds(),
             lag=max(0.0, behind.total_seconds()),
             late_events=appeared_late,

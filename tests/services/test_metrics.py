@@ -343,6 +343,25 @@ async def test_rows_are_kept_as_long_as_the_log():
     assert min(slot for slot, _ in by_level[DAY]) == first + 34 * DAY  # its page is not over
 
 
+async def test_rows_that_appear_late_are_counted_even_if_nothing_else_happens():
+    world = await busy_world(1, seconds=20)
+    world.now += timedelta(minutes=10)
+    await trainer(world).train()
+    read = (await world.state()).last_read
+    await world.events.prepare(SPACE, world.now)
+    too_late = closed_event(1, 1).interaction
+    await world.events.add_interaction(SPACE, read.end - SPACE.bucket_seconds, too_late)
+    world.now += timedelta(minutes=10)
+    await trainer(world).train()
+
+    midnight = int(START.timestamp()) // DAY * DAY
+    rows = await MetricsStore(world.blobs, FINEST).rows(
+        SPACE, levels(FINEST)[-1], midnight, midnight + 2 * DAY
+    )
+    assert (await world.state()).counters.late_events == 1
+    assert merged(row for _, row in rows).late_events == 1
+
+
 async def test_the_trainer_drops_rows_with_the_log():
     world = await busy_world(1)
     await world.set(log_retention_days=2)
