@@ -26,7 +26,7 @@ demo: $(VENV)/.test $(VENDOR)
 	@$(PY) -m demo $(if $(TERMINAL),--terminal)
 
 doctor: $(VENV)/.run
-	@PORT=$(PORT) $(PY) -m tools.doctor --loop $(or $(LOOP),default)
+	@PORT=$(PORT) $(PY) -m tools.doctor --loop $(or $(LOOP),default) || [ $$? -eq 1 ] # findings
 
 bench: $(VENV)/.test node_modules/.ready
 	@$(PY) -m benchmarks
