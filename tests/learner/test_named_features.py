@@ -33,9 +33,9 @@ def test_features_with_names_are_the_same_features(members, zeros):
     named = named_features(members, zeros=zeros)
 
     assert named.shape == hashed.shape
-    assert [feature.hash for feature in named.features] == hashed.hashes.tolist()
+    assert [feature.hash for feature in named.features] == [int(each) for each in hashed.hashes]
     assert [feature.value for feature in named.features] == pytest.approx(
-        hashed.values.tolist(), rel=1e-6
+        [float(each) for each in hashed.values], rel=1e-6
     )
 
 
