@@ -88,7 +88,8 @@ def _file(name: str | None, req: func.HttpRequest) -> func.HttpResponse:
 async def metrics(app: wiring.Application, call: Call) -> bytes:
     """Show what a loop does and what it earns, for a range of time."""
     wanted = parse_range(call.parameters, app.metrics.levels, wiring.now())
-    return render_metrics(app.loop, await app.metrics.report(wanted))
+    report = await app.metrics.report(wanted)
+    return await asyncio.to_thread(render_metrics, app.loop, report)
 
 
 @operation(blueprint, GET_DOCTOR)

@@ -17,7 +17,7 @@ from shared.services.metrics_row import FeatureCounts, Row, merged
 from shared.services.metrics_store import Level
 
 _LISTED = 100
-_LISTED_IN_ROWS = 20
+_LISTED_IN_ROWS = 20  # actions and models; features are listed in the total only
 
 _refuse = refuser(ErrorCode.BAD_REQUEST)
 
@@ -51,7 +51,7 @@ def render_metrics(loop: str, report: MetricsReport) -> bytes:
             "intervalSeconds": width,
             "closedUntil": render_time(report.state.cursor),
             "training": _training(report),
-            "total": _row(merged(row for _, row in report.rows), _LISTED),
+            "total": _row(merged(row for _, row in report.rows), _LISTED, _LISTED),
             "rows": [
                 {"start": render_time(slot), **_row(row, _LISTED_IN_ROWS)}
                 for slot, row in report.rows
@@ -86,7 +86,7 @@ def _training(report: MetricsReport) -> dict[str, Any]:
     }
 
 
-def _row(row: Row, listed: int) -> dict[str, Any]:
+def _row(row: Row, listed: int, features: int = 0) -> dict[str, Any]:
     active = row.active
     return {
         "totalEvents": row.events,
@@ -119,8 +119,8 @@ def _row(row: Row, listed: int) -> dict[str, Any]:
         "lateRewardDelay": _delays(row.late_delays),
         "actions": _actions(row, listed),
         "actionsPerEvent": _per(row.offered, active),
-        "contextFeatures": _features(row.context, active, listed),
-        "actionFeatures": _features(row.features, active, listed),
+        "contextFeatures": _features(row.context, active, features),
+        "actionFeatures": _features(row.features, active, features),
         "models": [
             {"version": version, "events": share.count}
             for version, share in row.models.by_count()[:listed]

@@ -100,12 +100,9 @@ class MetricsStore:
         first = start - start % level.page
         names = [page_name(space, level, page) for page in range(first, end, level.page)]
         blobs = await asyncio.gather(*map(self._blobs.load, names))
-        found = [
-            item
-            for name, blob in zip(names, blobs, strict=True)
-            if blob
-            for item in _page(name, blob.data).rows.items()
-        ]
+        pages = {name: b.data for name, b in zip(names, blobs, strict=True) if b}
+        # Not in the event loop: the same process may be answering Rank.
+        found = await asyncio.to_thread(_rows, pages)
         return sorted((slot, row) for slot, row in found if start <= slot < end)
 
     async def drop_before(self, loop: str, oldest: datetime) -> None:
@@ -154,6 +151,10 @@ class MetricsStore:
 def page_name(space: EventSpace, level: Level, start: int) -> str:
     """Return the blob of a page."""
     return f"{space.loop}/metrics/{space.epoch:04d}/{level.width:05d}/{start:010d}"
+
+
+def _rows(pages: Mapping[str, bytes]) -> list[tuple[int, Row]]:
+    return [row for name, data in pages.items() for row in _page(name, data).rows.items()]
 
 
 def _page(name: str, data: bytes) -> Page:

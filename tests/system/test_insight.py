@@ -59,7 +59,9 @@ def test_metrics_show_what_a_loop_does_and_earns(app):
     assert total["online"]["low"] < total["online"]["mean"] < total["online"]["high"]
     assert {action["id"] for action in total["actions"]["top"]} >= set(ACTIONS)
     assert total["rewardDelay"]["p50Seconds"] < 5
-    assert total["contextFeatures"]["perEvent"] > 0
+    assert total["contextFeatures"]["perEvent"] == 3
+    assert "FromUrl.device" in {f["name"] for f in total["contextFeatures"]["top"]}
+    assert {row["contextFeatures"]["perEvent"] for row in found["rows"]} == {3.0}
     assert sum(total["shards"]) == total["totalEvents"]
     assert total["training"]["steps"] > 0
     assert found["training"]["model"]["learnedEvents"] > 0
