@@ -184,7 +184,7 @@ def record_step(meter: Meter, loop: str, rows: Iterable[Row], late_events: int) 
     for row in rows:
         for metric, value in (
             (TOTAL_EVENTS, row.events),
-            (LEARNED_EVENTS, row.active),
+            (LEARNED_EVENTS, row.learned),
             (NON_ACTIVATED_EVENTS, row.inactive),
             (OBSERVED_REWARDS, row.rewarded),
             (DUPLICATE_EVENTS, row.duplicates),

@@ -2,14 +2,14 @@
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 
 from shared.events.join import EARLY_REWARD, JoinedExample, Leftovers
 from shared.events.learning_mode import LearningMode
 from shared.events.observation import Observation
 from shared.services.append import Writing
 from shared.services.loop_settings import LoopSettings
-from shared.services.loop_state import Loops, LoopState
+from shared.services.loop_state import Loops, LoopState, training_due
 from shared.services.metrics_row import Row, Tally
 from shared.services.metrics_store import Level, MetricsStore
 from shared.services.ports import Clock, EventSpace
@@ -127,9 +127,8 @@ def range_of(
 
 
 def behind(state: LoopState, settings: LoopSettings, writing: Writing, now: datetime) -> timedelta:
-    """Return for how long the first bucket that is not learned could have been, or no time."""
-    end = datetime.fromtimestamp(state.cursor + state.bucket_seconds, UTC)
-    return max(timedelta(0), now - (end + settings.rewards.wait + writing.grace))
+    """Return for how long the next step of training has been possible, or no time."""
+    return max(timedelta(0), now - training_due(state, settings.rewards.wait, writing.grace))
 
 
 @dataclass(frozen=True, slots=True)

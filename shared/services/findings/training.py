@@ -50,8 +50,7 @@ def model_stale(seen: Checkup) -> Iterator[Finding]:
 
 def training_behind(seen: Checkup) -> Iterator[Finding]:
     """Closed events wait to be learned."""
-    allowed = PATIENCE + seen.settings.rewards.wait / 8  # steps span a 16th of the wait
-    if seen.lag > allowed:
+    if seen.lag > PATIENCE:
         last = seen.state.last_training
         committed = f"its last step {_ago(seen, last)}" if last else "nothing yet"
         yield Finding(
