@@ -37,6 +37,11 @@ APP_SETTINGS = (
     AppSetting("CLOCK_SKEW_SECONDS", "5", "By how much clocks of instances may differ."),
     AppSetting("MODEL_POLL_SECONDS", "5", "How often an instance looks for a new model."),
     AppSetting("METRICS_SECONDS", "300", "Width of the narrowest row of metrics."),
+    AppSetting(
+        "APPLICATIONINSIGHTS_CONNECTION_STRING",
+        "",
+        "Where measurements are sent; without it nothing is measured.",
+    ),
     AppSetting("LOOPS", "", "Declared loops: a JSON object of names and their settings."),
 )
 
@@ -62,6 +67,7 @@ class Settings:
     clock_skew: timedelta
     model_poll: timedelta
     metrics_seconds: int
+    insights: str = field(repr=False)
     loops: Mapping[str, bytes]
 
     @classmethod
@@ -98,6 +104,7 @@ class Settings:
             clock_skew=timedelta(seconds=_number(given, "CLOCK_SKEW_SECONDS", 0, 300)),
             model_poll=timedelta(seconds=_number(given, "MODEL_POLL_SECONDS", 0.1, 3600)),
             metrics_seconds=_part_of_an_hour(given, "METRICS_SECONDS"),
+            insights=given["APPLICATIONINSIGHTS_CONNECTION_STRING"],
             loops=_loops(given["LOOPS"]),
         )
 

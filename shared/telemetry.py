@@ -8,7 +8,7 @@ import logging
 import os
 import socket
 import threading
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 from shared.services.meter import METRICS, SILENT, Kind, Meter, Metric
@@ -19,14 +19,12 @@ if TYPE_CHECKING:
 
 logger = logging.getLogger(__name__)
 
-CONNECTION = "APPLICATIONINSIGHTS_CONNECTION_STRING"
 KEPT = 10_000
 """Measurements that wait for the exporter to be ready; more are dropped."""
 
 
-def meter(environ: Mapping[str, str]) -> Meter:
-    """Return what takes this process's measurements: nothing, unless a connection string is set."""
-    connection = environ.get(CONNECTION)
+def meter(connection: str) -> Meter:
+    """Return what takes this process's measurements: nothing, without a connection string."""
     if not connection:
         return SILENT
     return LateMeter(lambda: OpenTelemetryMeter(_azure(connection)))

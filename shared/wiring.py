@@ -236,7 +236,7 @@ def settings() -> Settings:
 def meter() -> Meter:
     """Return what takes this process's measurements."""
     if _here.meter is None:
-        _here.meter = telemetry.meter(os.environ)
+        _here.meter = telemetry.meter(settings().insights)
     return _here.meter
 
 

@@ -2,13 +2,14 @@
 
 import json
 import os
+import re
 import shutil
 import subprocess
 
 import pytest
 
 from tests.conftest import FAST
-from tests.infra.bicep import INFRA
+from tests.infra.bicep import INFRA, parsed
 
 VAULT = "the-vault"
 
@@ -46,3 +47,21 @@ def test_the_printed_test_call_ranks(running_app, tmp_path):
     assert FAST["PERSONALIZER_KEY_1"] not in printed
     assert called.returncode == 0, called.stderr
     assert json.loads(called.stdout)["rewardActionId"] == "espresso"
+
+
+def test_azd_runs_what_is_there():
+    described = (INFRA.parent / "azure.yaml").read_text()
+    commands = [
+        line.split("run: ")[1].split(" #")[0] for line in described.splitlines() if "run: " in line
+    ]
+    makefile = (INFRA.parent / "Makefile").read_text()
+
+    assert commands == ["make package", "infra/after_deployment.sh"]
+    assert "\npackage: " in makefile
+    assert os.access(INFRA / "after_deployment.sh", os.X_OK)
+
+
+def test_what_the_deployment_prints_from_is_what_the_template_puts_out():
+    used = set(re.findall(r"\$(PERSONALIZER_\w+)", (INFRA / "after_deployment.sh").read_text()))
+
+    assert used - {"PERSONALIZER_KEY"} <= set(parsed("main.bicep")["outputs"])

@@ -14,7 +14,6 @@ NAMES = [str(path.relative_to(INFRA)) for path in FILES]
 
 PLATFORM_SETTINGS = {
     "APPLICATIONINSIGHTS_AUTHENTICATION_STRING",
-    "APPLICATIONINSIGHTS_CONNECTION_STRING",
     "APPLICATIONINSIGHTS_SDKSTATS_DISABLED",
     "APPLICATIONINSIGHTS_STATSBEAT_DISABLED_ALL",
     "AzureWebJobsDisableHomepage",
@@ -79,7 +78,16 @@ def test_app_settings_that_templates_set_are_those_that_the_code_reads():
         assert read_by_code[name].default is not None, f"{name} is required, and not set"
     # Without a connection string the app needs all three, and training in Azure a schedule.
     needed = {"DATA_STORAGE__blobServiceUri", "DATA_STORAGE__tableServiceUri"}
-    assert needed | {"DATA_STORAGE__clientId", "TRAIN_SCHEDULE", "LOOPS"} <= set_by_bicep
+    assert (
+        needed
+        | {
+            "APPLICATIONINSIGHTS_CONNECTION_STRING",
+            "DATA_STORAGE__clientId",
+            "LOOPS",
+            "TRAIN_SCHEDULE",
+        }
+        <= set_by_bicep
+    )
 
 
 def test_no_connection_string_and_no_setting_that_the_plan_forbids():
