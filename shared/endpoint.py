@@ -19,6 +19,7 @@ from shared.services.loop_registry import digest, opens
 from shared.services.loop_state import DEFAULT_LOOP, UnknownLoop
 from shared.services.meter import record_call
 from shared.services.ports import Conflict, EntityTooLarge, StorageError
+from shared.services.serving import WrongKindOfLoop
 
 logger = logging.getLogger(__name__)
 
@@ -30,6 +31,12 @@ _NO_KEY = (
 _WRONG_KEY = (
     "Access denied due to invalid subscription key or wrong API endpoint. The key is none of this "
     "endpoint's{hint}."
+)
+_WITHOUT_SLOTS = (
+    "Multi-slot calls are disabled for this loop; PUT a policy with --ccb_explore_adf enables them."
+)
+_WITH_SLOTS = (
+    "Single-slot calls are disabled for this loop; PUT a policy with --cb_explore_adf enables them."
 )
 _HEADERS = {
     "Cache-Control": "no-cache, no-store, must-revalidate",
@@ -208,6 +215,10 @@ def _documented(exc: Exception) -> ContractError:
             "There is no such loop; PUT /loops/{loop} makes one.",
             "loop",
         )
+    if isinstance(exc, WrongKindOfLoop):
+        if exc.has_slots:
+            return ContractError(ErrorCode.INVALID_API_ACCESS, _WITH_SLOTS, "path")
+        return ContractError(ErrorCode.INVALID_MULTI_SLOT_API_ACCESS, _WITHOUT_SLOTS, "path")
     if isinstance(exc, EntityTooLarge):
         return ContractError(
             ErrorCode.PAYLOAD_SIZE_EXCEEDED, "The request is too large to be stored.", "body"

@@ -36,6 +36,9 @@ class ErrorCode(Enum):
     INVALID_POLICY_CONFIGURATION = _Code(
         "InvalidPolicyConfiguration", 400, "An argument of a policy cannot be used."
     )
+    INVALID_MULTI_SLOT_API_ACCESS = _Code(
+        "InvalidMultiSlotApiAccess", 400, "A multi-slot call to a loop whose policy has no slots."
+    )
     INVALID_MODEL_FORMAT = _Code(
         "InvalidModelImportFormat", 400, "A model cannot be used, or not by this loop."
     )
@@ -59,6 +62,14 @@ class ErrorCode(Enum):
         "InvalidRequest", 400, "A batch of logged events is not in a format that is read."
     )
     PAYLOAD_SIZE_EXCEEDED = _Code("PayloadSizeExceeded", 400, "The request is too large.")
+    INVALID_API_ACCESS = _Code(
+        "InvalidApiAccess", 403, "A single-slot call to a loop whose policy has slots."
+    )
+    AUTO_OPTIMIZATION_WITH_SLOTS = _Code(
+        "ProblemTypeIncompatibleWithAutoOptimization",
+        403,
+        "A loop has either slots or auto-optimization.",
+    )
     RESOURCE_NOT_FOUND = _Code("ResourceNotFound", 404, "There is nothing at this path.")
     EVALUATION_NOT_FOUND = _Code("EvaluationNotFound", 404, "There is no evaluation of that id.")
     FEATURE_IMPORTANCE_NOT_FOUND = _Code(

@@ -10,7 +10,7 @@ import msgspec
 
 from shared.contract.errors import ContractError, ErrorCode
 from shared.contract.fields import parse_object
-from shared.contract.policy import parse_policy
+from shared.contract.policy import declared_policy
 from shared.contract.service_configuration import merge_service_configuration
 from shared.services.loop_settings import LoopSettings
 from shared.services.ports import Clock
@@ -40,7 +40,8 @@ def parse_loop_document(body: bytes, clock: Clock) -> LoopDocument:
 
     Args:
         body: A JSON object with the members ``serviceConfiguration`` and ``policy``, both as in
-            the Personalizer API, both optional, each with any of its fields.
+            the Personalizer API, both optional, each with any of its fields. A policy with slots
+            turns auto-optimization off.
         clock: Dates the changes.
 
     Raises:
@@ -59,7 +60,8 @@ def parse_loop_document(body: bytes, clock: Clock) -> LoopDocument:
         now = clock()
         if policy:
             named = {"name": msgspec.Raw(b'"declared"'), **policy}
-            current = _at("policy", lambda: parse_policy(msgspec.json.encode(named), current, now))
+            body = msgspec.json.encode(named)
+            current = _at("policy", lambda: declared_policy(body, current, now))
         # A new loop may begin in any mode, but mode and reward settings never change at once.
         for part in (
             {name: raw for name, raw in configuration.items() if name.lower() != _MODE},

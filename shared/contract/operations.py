@@ -85,6 +85,13 @@ class Operation:
 RANK = Operation("Rank", "POST", "rank", 201)
 REWARD = Operation("Events_Reward", "POST", "events/{eventId}/reward", 204)
 ACTIVATE = Operation("Events_Activate", "POST", "events/{eventId}/activate", 204)
+MULTI_SLOT_RANK = Operation("MultiSlot_Rank", "POST", "multislot/rank", 201)
+MULTI_SLOT_REWARD = Operation(
+    "MultiSlotEvents_Reward", "POST", "multislot/events/{eventId}/reward", 204
+)
+MULTI_SLOT_ACTIVATE = Operation(
+    "MultiSlotEvents_Activate", "POST", "multislot/events/{eventId}/activate", 204
+)
 GET_SERVICE = Operation("ServiceConfiguration_Get", "GET", "configurations/service", 200)
 PUT_SERVICE = Operation("ServiceConfiguration_Update", "PUT", "configurations/service", 200)
 GET_POLICY = Operation("Policy_Get", "GET", "configurations/policy", 200)
@@ -152,6 +159,9 @@ OPERATIONS = (
     RANK,
     REWARD,
     ACTIVATE,
+    MULTI_SLOT_RANK,
+    MULTI_SLOT_REWARD,
+    MULTI_SLOT_ACTIVATE,
     GET_SERVICE,
     PUT_SERVICE,
     GET_POLICY,

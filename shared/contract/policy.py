@@ -6,7 +6,7 @@ from typing import Any
 
 import msgspec
 
-from shared.contract.errors import ErrorCode, sentence
+from shared.contract.errors import ContractError, ErrorCode, sentence
 from shared.contract.fields import (
     as_float32,
     check_id,
@@ -24,7 +24,11 @@ from shared.learner.arguments import (
     parse,
     with_epsilon,
 )
-from shared.services.loop_settings import DEFAULT_ARGUMENTS, LoopSettings
+from shared.services.loop_settings import (
+    DEFAULT_ARGUMENTS,
+    DEFAULT_SLOTS_ARGUMENTS,
+    LoopSettings,
+)
 
 _malformed = refuser(ErrorCode.INVALID_POLICY_CONTRACT)
 _unusable = refuser(ErrorCode.INVALID_POLICY_CONFIGURATION)
@@ -35,6 +39,24 @@ def parse_policy(body: bytes, current: LoopSettings, now: datetime) -> LoopSetti
 
     An ``--epsilon`` in the arguments becomes the exploration, to float32 as the service
     configuration has it; without one it stays as it is.
+
+    Raises:
+        ContractError: Name or arguments are missing, an argument cannot be used, or the policy has
+            slots and auto-optimization is enabled.
+    """
+    changed = declared_policy(body, current, now)
+    if changed.has_slots and current.auto_optimization.enabled:
+        raise ContractError(
+            ErrorCode.AUTO_OPTIMIZATION_WITH_SLOTS,
+            "Auto-optimization is not compatible with slots; set isAutoOptimizationEnabled to "
+            "false first.",
+            "arguments",
+        )
+    return changed
+
+
+def declared_policy(body: bytes, current: LoopSettings, now: datetime) -> LoopSettings:
+    """Return the settings with another policy, and without auto-optimization if it has slots.
 
     Raises:
         ContractError: Name or arguments are missing, or an argument cannot be used.
@@ -52,7 +74,7 @@ def parse_policy(body: bytes, current: LoopSettings, now: datetime) -> LoopSetti
         raise _malformed("arguments", f"arguments must be a string, not {kind(arguments)}.")
     if len(arguments) > MAX_LENGTH:
         raise _malformed("arguments", f"arguments must have at most {MAX_LENGTH} characters.")
-    if "--cb_explore_adf" not in arguments:
+    if not any(flag in arguments for flag in ("--cb_explore_adf", "--ccb_explore_adf")):
         raise _unusable("arguments", "The learning policy must contain --cb_explore_adf or --cats.")
     try:
         parse(arguments)
@@ -61,7 +83,10 @@ def parse_policy(body: bytes, current: LoopSettings, now: datetime) -> LoopSetti
         explored(arguments, exploration)
     except ArgumentsError as exc:
         raise _unusable("arguments", sentence(exc)) from exc
-    return replace(current, arguments=arguments, exploration=exploration, last_edit=now)
+    changed = replace(current, arguments=arguments, exploration=exploration, last_edit=now)
+    if not changed.has_slots:
+        return changed
+    return replace(changed, auto_optimization=replace(current.auto_optimization, enabled=False))
 
 
 def explored(arguments: str, exploration: float) -> str:
@@ -89,10 +114,10 @@ def explored(arguments: str, exploration: float) -> str:
 
 
 def reset_policy(current: LoopSettings, now: datetime) -> LoopSettings:
-    """Return the settings with the default policy."""
+    """Return the settings with the default policy, with slots if the present one has them."""
     return replace(
         current,
-        arguments=DEFAULT_ARGUMENTS,
+        arguments=DEFAULT_SLOTS_ARGUMENTS if current.has_slots else DEFAULT_ARGUMENTS,
         exploration=explicit_epsilon(DEFAULT_ARGUMENTS) or 0.0,
         last_edit=now,
     )

@@ -7,31 +7,25 @@ from typing import Any
 import msgspec
 
 from shared.contract.errors import ErrorCode
-from shared.contract.fields import (
-    check_id,
-    decode,
-    fits_float32,
-    kind,
-    named,
-    parse_object,
-    refuser,
-)
+from shared.contract.features import FieldError, features_json
+from shared.contract.fields import check_id, decode, kind, named, parse_object, refuser
 from shared.events.interaction import Interaction
 from shared.events.learning_mode import LearningMode
 from shared.learner.explanation import Explanation
 from shared.services.rank_request import Action, RankRequest
 
 MAX_ACTIONS = 50
-MAX_DEPTH = 16
-"""Of objects inside features."""
 MAX_KNOWN_BYTES = 4096
 """Of an action that is remembered; it bounds the memory that callers can fill."""
 
-_refuse = refuser(ErrorCode.INVALID_RANK_REQUEST)
+refuse = refuser(ErrorCode.INVALID_RANK_REQUEST)
+"""Makes the error for a field of a Rank call, with slots or without."""
+
 _encode = msgspec.json.Encoder().encode
 _decode_list = msgspec.json.Decoder(list[msgspec.Raw]).decode
 _NAMES = ("actions", "contextFeatures", "excludedActions", "eventId", "deferActivation")
 _ACTION_NAMES = ("id", "features")
+_NO_FEATURE = "Every action should have at least one non-null action feature."
 
 
 def parse_rank(body: bytes) -> RankRequest:
@@ -41,16 +35,16 @@ def parse_rank(body: bytes) -> RankRequest:
         ContractError: It is malformed; ``target`` names the field.
     """
     members = named(parse_object(body), _NAMES)
-    actions = _actions(members.get("actions"))
+    actions = parse_actions(members)
     excluded = _excluded(members)
     if all(action.id in excluded for action in actions):
-        raise _refuse("excludedActions", "At least one action must not be excluded.")
+        raise refuse("excludedActions", "At least one action must not be excluded.")
     return RankRequest(
-        event_id=_event_id(members),
-        context_features=_context(members),
+        event_id=parse_event_id(members),
+        context_features=parse_context(members),
         actions=actions,
         excluded=excluded,
-        defer_activation=_defer(members),
+        defer_activation=parse_deferral(members),
     )
 
 
@@ -99,15 +93,17 @@ def render_rank(
     return _encode(answer)
 
 
-def _actions(raw: msgspec.Raw | None) -> tuple[Action, ...]:
+def parse_actions(members: dict[str, msgspec.Raw]) -> tuple[Action, ...]:
+    """Return the actions: 1 to 50, ids unique."""
+    raw = members.get("actions")
     if raw is None:
-        raise _refuse("actions", "actions is required.")
+        raise refuse("actions", "actions is required.")
     items = _list(raw, "actions")
     if not 1 <= len(items) <= MAX_ACTIONS:
-        raise _refuse("actions", f"Action count should be between 1 and {MAX_ACTIONS}.")
+        raise refuse("actions", f"Action count should be between 1 and {MAX_ACTIONS}.")
     actions = tuple(_action(bytes(item), index) for index, item in enumerate(items))
     if len({action.id for action in actions}) < len(actions):
-        raise _refuse("actions", "Action ids must be unique.")
+        raise refuse("actions", "Action ids must be unique.")
     return actions
 
 
@@ -116,150 +112,94 @@ def _action(text: bytes, index: int) -> Action:
     parse = _known_action if len(text) <= MAX_KNOWN_BYTES else _parse_action
     try:
         return parse(text)
-    except _FieldError as exc:
-        raise _refuse(f"actions[{index}]{exc.path}", exc.message) from exc
-
-
-class _FieldError(Exception):
-    """A field below an action is wrong; the action's index is not known yet."""
-
-    def __init__(self, path: str, message: str) -> None:
-        super().__init__(message)
-        self.path = path
-        self.message = message
+    except FieldError as exc:
+        raise refuse(f"actions[{index}]{exc.path}", exc.message) from exc
 
 
 def _parse_action(text: bytes) -> Action:
     def refuse_id(target: str, message: str) -> Any:
-        return _FieldError(f".{target}", message)
+        return FieldError(f".{target}", message)
 
     def refuse_all(target: str, message: str) -> Any:
-        return _FieldError("", message)
+        return FieldError("", message)
 
     value = decode(text, "An action", refuse_all)
     if value is None:
-        raise _FieldError("", "Actions contains null value.")
+        raise FieldError("", "Actions contains null value.")
     if type(value) is not dict:
-        raise _FieldError("", f"An action must be an object, not {kind(value)}.")
+        raise FieldError("", f"An action must be an object, not {kind(value)}.")
     members = named(value, _ACTION_NAMES)
     name = members.get("id")
     if name is None or name == "":
-        raise _FieldError(".id", "Action ids must not be empty.")
+        raise FieldError(".id", "Action ids must not be empty.")
     features = members.get("features")
     if features is None:
-        raise _FieldError(
-            ".features", "Every action should have at least one non-null action feature."
-        )
+        raise FieldError(".features", _NO_FEATURE)
     if type(features) is not list:
-        raise _FieldError(".features", f"features must be an array, not {kind(features)}.")
-    present = [(i, item) for i, item in enumerate(features) if item is not None]
-    if not present:
-        raise _FieldError(
-            ".features", "Every action should have at least one non-null action feature."
-        )
-    clean = [_object(item, f".features[{i}]", 1) for i, item in present]
-    return Action(check_id(name, "id", refuse_id), _text(clean, ".features"))
+        raise FieldError(".features", f"features must be an array, not {kind(features)}.")
+    if all(item is None for item in features):
+        raise FieldError(".features", _NO_FEATURE)
+    text = features_json(features, ".features")
+    return Action(check_id(name, "id", refuse_id), text)
 
 
 _known_action = lru_cache(maxsize=8192)(_parse_action)
 
 
-def _context(members: dict[str, msgspec.Raw]) -> bytes:
+def parse_context(members: dict[str, msgspec.Raw]) -> bytes:
+    """Return the JSON text (UTF-8) of the array of context features, empty if there is none."""
     raw = members.get("contextFeatures")
     if raw is None or bytes(raw) == b"null":
         return b"[]"
-    items = decode(raw, "contextFeatures", _refuse)
+    items = decode(raw, "contextFeatures", refuse)
     if type(items) is not list:
-        raise _refuse("contextFeatures", f"contextFeatures must be an array, not {kind(items)}.")
-    clean = []
+        raise refuse("contextFeatures", f"contextFeatures must be an array, not {kind(items)}.")
+    if None in items:
+        where = f"contextFeatures[{items.index(None)}]"
+        raise refuse(where, "Context features contains null value.")
     try:
-        for index, item in enumerate(items):
-            if item is None:
-                raise _FieldError(f"[{index}]", "Context features contains null value.")
-            clean.append(_object(item, f"[{index}]", 1))
-        return _text(clean, "")
-    except _FieldError as exc:
-        raise _refuse(f"contextFeatures{exc.path}", exc.message) from exc
-
-
-def _object(value: Any, path: str, depth: int) -> dict[str, Any]:
-    """Return an object of features as the learner gets it."""
-    if type(value) is not dict:
-        raise _FieldError(path, f"A feature item must be an object, not {kind(value)}.")
-    if depth > MAX_DEPTH:
-        raise _FieldError(path, f"Features may be nested {MAX_DEPTH} levels deep.")
-    clean: dict[str, Any] = {}
-    for name, member in value.items():
-        if name == "":
-            raise _FieldError(path, "Features may not have an empty name.")
-        if name[0] == "_":
-            continue  # the retired service ignored such names
-        clean[name] = _value(member, path, name, depth)
-    return clean
-
-
-def _value(value: Any, path: str, name: str, depth: int) -> Any:
-    of = type(value)
-    if of is str or of is bool:
-        return value
-    if of is int or of is float:
-        return _feature_number(value, f"{path}.{name}")
-    if value is None:
-        return "null"
-    if of is dict:
-        return _object(value, f"{path}.{name}", depth + 1)
-    for item in value:
-        if type(item) not in (int, float):
-            raise _FieldError(
-                f"{path}.{name}", "Features should not contain array with non-number items."
-            )
-        _feature_number(item, f"{path}.{name}")
-    return value
-
-
-def _feature_number(value: float, path: str) -> float:
-    if not fits_float32(value):
-        raise _FieldError(path, "A feature's number must be finite as a 32-bit float.")
-    return value
-
-
-def _text(clean: list[dict[str, Any]], path: str) -> bytes:
-    try:
-        return _encode(clean)
-    except (UnicodeEncodeError, OverflowError, RecursionError, msgspec.EncodeError) as exc:
-        raise _FieldError(path, "Features hold text that is not valid Unicode.") from exc
+        return features_json(items, "contextFeatures")
+    except FieldError as exc:
+        raise refuse(exc.path, exc.message) from exc
 
 
 def _excluded(members: dict[str, msgspec.Raw]) -> frozenset[str]:
     raw = members.get("excludedActions")
-    names = None if raw is None else decode(raw, "excludedActions", _refuse)
-    if names is None:
-        return frozenset()
-    if type(names) is not list:
-        raise _refuse("excludedActions", f"excludedActions must be an array, not {kind(names)}.")
-    for index, name in enumerate(names):
+    value = None if raw is None else decode(raw, "excludedActions", refuse)
+    return frozenset(action_ids(value, "excludedActions"))
+
+
+def action_ids(value: Any, target: str) -> list[str]:
+    """Return a list of ids of actions, empty if there is none."""
+    if value is None:
+        return []
+    if type(value) is not list:
+        raise refuse(target, f"excludedActions must be an array, not {kind(value)}.")
+    for index, name in enumerate(value):
         if type(name) is not str:
-            raise _refuse(f"excludedActions[{index}]", f"An id must be a string, not {kind(name)}.")
-    return frozenset(names)
+            raise refuse(f"{target}[{index}]", f"An id must be a string, not {kind(name)}.")
+    return value
 
 
-def _event_id(members: dict[str, msgspec.Raw]) -> str | None:
+def parse_event_id(members: dict[str, msgspec.Raw]) -> str | None:
+    """Return the caller's event id, if there is one."""
     raw = members.get("eventId")
-    value = None if raw is None else decode(raw, "eventId", _refuse)
+    value = None if raw is None else decode(raw, "eventId", refuse)
     if value is None:
         return None
     if value == "":
-        raise _refuse("eventId", "EventId should be non-empty or null.")
-    return check_id(value, "eventId", _refuse)
+        raise refuse("eventId", "EventId should be non-empty or null.")
+    return check_id(value, "eventId", refuse)
 
 
-def _defer(members: dict[str, msgspec.Raw]) -> bool:
+def parse_deferral(members: dict[str, msgspec.Raw]) -> bool:
+    """Return whether the event counts only after an activation."""
     raw = members.get("deferActivation")
-    value = None if raw is None else decode(raw, "deferActivation", _refuse)
+    value = None if raw is None else decode(raw, "deferActivation", refuse)
     if value is None:
         return False
     if type(value) is not bool:
-        raise _refuse("deferActivation", f"deferActivation must be a boolean, not {kind(value)}.")
+        raise refuse("deferActivation", f"deferActivation must be a boolean, not {kind(value)}.")
     return value
 
 
@@ -267,4 +207,4 @@ def _list(raw: msgspec.Raw, target: str) -> list[msgspec.Raw]:
     try:
         return _decode_list(raw)
     except (msgspec.DecodeError, UnicodeError, RecursionError) as exc:
-        raise _refuse(target, f"{target} must be an array.") from exc
+        raise refuse(target, f"{target} must be an array.") from exc

@@ -101,7 +101,7 @@ def _changed(members: dict[str, Any], current: LoopSettings, now: datetime) -> L
         learning_mode=mode,
         model_export_frequency=_duration(members, "modelExportFrequency", EXPORT),
         log_retention_days=_retention(members["logRetentionDays"], rewards.wait),
-        auto_optimization=_auto_optimization(members, current.auto_optimization),
+        auto_optimization=_auto_optimization(members, current),
         log_mirror=_log_mirror(members, current.log_mirror),
         model_retrain_days=_whole(members, "modelRetrainDays", current.model_retrain_days),
         explain_inference=_boolean(
@@ -213,13 +213,19 @@ def _retention(value: Any, wait: timedelta) -> int:
     return value
 
 
-def _auto_optimization(members: dict[str, Any], current: AutoOptimization) -> AutoOptimization:
-    name = "autoOptimizationFrequency"
+def _auto_optimization(members: dict[str, Any], settings: LoopSettings) -> AutoOptimization:
+    name, current = "autoOptimizationFrequency", settings.auto_optimization
     frequency = current.frequency
     if members.get(name) is not None:
         frequency = _duration(members, name, (timedelta(days=1), timedelta(days=3650)))
     start = _optional(members, "autoOptimizationStartDate", current.start, parse_date, "a date")
     enabled = _boolean(members, "isAutoOptimizationEnabled", current.enabled)
+    if enabled and settings.has_slots:
+        raise ContractError(
+            ErrorCode.AUTO_OPTIMIZATION_WITH_SLOTS,
+            "Auto-optimization is not compatible with the slots of the policy that is set.",
+            "isAutoOptimizationEnabled",
+        )
     return AutoOptimization(enabled, frequency, start)
 
 

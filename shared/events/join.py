@@ -5,11 +5,12 @@ is cut, the examples of all steps together are the same, in the same order, and 
 observation is counted in exactly one step.
 """
 
+import itertools
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
-from shared.events.interaction import Interaction
+from shared.events.interaction import AnyInteraction, Interaction, SlotsInteraction
 from shared.events.learning_mode import LearningMode
 from shared.events.observation import Observation
 from shared.events.rewards import RewardSettings, aggregate
@@ -19,18 +20,21 @@ EARLY_REWARD = timedelta(minutes=2)
 
 
 @dataclass(frozen=True, slots=True)
-class JoinedExample:
+class JoinedEvent:
     """An interaction whose wait is over, with everything observed for it in time.
 
     Attributes:
         interaction: The logged decision.
         observations: Rewards and activations within the wait time, earliest first.
-        reward: The aggregated or the default reward.
     """
 
-    interaction: Interaction
+    interaction: AnyInteraction
     observations: tuple[Observation, ...]
-    reward: float
+
+    @property
+    def has_slots(self) -> bool:
+        """Whether it is a decision over slots."""
+        return isinstance(self.interaction, SlotsInteraction)
 
     @property
     def is_active(self) -> bool:
@@ -38,15 +42,74 @@ class JoinedExample:
         deferred = self.interaction.deferred
         return not deferred or any(seen.is_activation for seen in self.observations)
 
-    def is_learned(self, mode: LearningMode) -> bool:
-        """Whether a loop in ``mode`` learns it: active, and decided in the same mode."""
-        return self.is_active and self.interaction.mode is mode
+    @property
+    def is_rewarded(self) -> bool:
+        """Whether any reward arrived for it in time."""
+        return not all(seen.is_activation for seen in self.observations)
+
+    def is_learned(self, mode: LearningMode, slots: bool) -> bool:
+        """Whether a loop in ``mode``, with ``slots`` or without, learns it.
+
+        It does if the event is active and was decided in the same mode and kind of loop.
+        """
+        return self.is_active and self.interaction.mode is mode and self.has_slots is slots
+
+
+@dataclass(frozen=True, slots=True)
+class JoinedExample(JoinedEvent):
+    """A decision over one list of actions, joined.
+
+    Attributes:
+        reward: The aggregated or the default reward.
+    """
+
+    interaction: Interaction
+    reward: float
 
     @property
     def learned_reward(self) -> float:
         """The reward that it is learned with."""
         interaction = self.interaction
         return learned_reward(interaction.mode, interaction.matches_baseline, self.reward)
+
+    @property
+    def baseline_matches(self) -> tuple[bool, ...]:
+        """Whether its one choice drew the baseline action."""
+        return (self.interaction.matches_baseline,)
+
+
+@dataclass(frozen=True, slots=True)
+class JoinedSlots(JoinedEvent):
+    """A decision over slots, joined.
+
+    Attributes:
+        rewards: The aggregated or the default reward of each slot.
+    """
+
+    interaction: SlotsInteraction
+    rewards: tuple[float, ...]
+
+    @property
+    def learned_rewards(self) -> tuple[float, ...]:
+        """The rewards that its slots are learned with."""
+        return tuple(
+            learned_reward(self.interaction.mode, choice.matches_baseline, reward)
+            for choice, reward in zip(self.interaction.choices, self.rewards, strict=True)
+        )
+
+    @property
+    def baseline_matches(self) -> tuple[bool, ...]:
+        """Whether each choice that there was drew the slot's baseline action."""
+        return tuple(c.matches_baseline for c in self.interaction.choices if c.ranking)
+
+    def rewards_of(self, slot: str) -> list[tuple[Observation, float]]:
+        """Return the observations that reward a slot, with their values."""
+        return [
+            (seen, part.value)
+            for seen in self.observations
+            for part in seen.slot_rewards
+            if part.slot == slot
+        ]
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,23 +132,24 @@ class Leftovers:
     Attributes:
         duplicates: Interactions that repeat the event id of an earlier one; not learned.
         late: Observations that arrived after the wait time of their interaction.
-        dangling: Observations for which no interaction is known.
+        dangling: Observations for which no interaction is known or only one of the other kind,
+            and parts of observations for which its slots are not known.
     """
 
-    duplicates: tuple[Interaction, ...] = ()
+    duplicates: tuple[AnyInteraction, ...] = ()
     late: tuple[LateObservation, ...] = ()
     dangling: tuple[Observation, ...] = ()
 
 
 def join(
-    interactions: Iterable[Interaction],
+    interactions: Iterable[AnyInteraction],
     observations: Iterable[Observation],
     settings: RewardSettings,
     *,
     earlier: Iterable[tuple[str, datetime]],
     repeat_within: timedelta,
     counted: tuple[datetime, datetime],
-) -> tuple[list[JoinedExample], Leftovers]:
+) -> tuple[list[JoinedExample | JoinedSlots], Leftovers]:
     """Join one step's interactions with what was observed for them.
 
     The first interaction of an event id wins; one that repeats an id soon after its last
@@ -113,6 +177,7 @@ def join(
         known.setdefault(event_id, []).append(time)
     examples = []
     duplicates = []
+    unfit: list[Observation] = []
     for interaction in interactions:
         ranked = known.setdefault(interaction.event_id, [])
         repeated = any(interaction.time - time < repeat_within for time in ranked)
@@ -121,9 +186,12 @@ def join(
             duplicates.append(interaction)
             continue
         seen = by_event.get(interaction.event_id, ())
-        examples.append(_example(interaction, seen, settings))
+        in_time = [o for o in seen if within_wait(o.time, interaction.time, settings.wait)]
+        fitting, rest = _split(interaction, in_time)
+        unfit += rest
+        examples.append(_joined(interaction, fitting, settings))
     late, dangling = _unmatched(by_event, known, settings.wait, counted)
-    return examples, Leftovers(tuple(duplicates), late, dangling)
+    return examples, Leftovers(tuple(duplicates), late, (*dangling, *unfit))
 
 
 def learned_reward(mode: LearningMode, matches_baseline: bool, reward: float) -> float:
@@ -131,17 +199,45 @@ def learned_reward(mode: LearningMode, matches_baseline: bool, reward: float) ->
     return float(matches_baseline) if mode is LearningMode.APPRENTICE else reward
 
 
-def within_wait(observation: Observation, ranked: datetime, wait: timedelta) -> bool:
-    """Whether an observation arrived in time for the decision that was made at ``ranked``."""
-    return -EARLY_REWARD < observation.time - ranked < wait
+def within_wait(observed: datetime, ranked: datetime, wait: timedelta) -> bool:
+    """Whether what was observed arrived in time for the decision that was made at ``ranked``."""
+    return -EARLY_REWARD < observed - ranked < wait
 
 
-def _example(
-    interaction: Interaction, seen: Sequence[Observation], settings: RewardSettings
-) -> JoinedExample:
-    in_time = tuple(o for o in seen if within_wait(o, interaction.time, settings.wait))
-    rewards = [o.reward for o in in_time if o.reward is not None]
-    return JoinedExample(interaction, in_time, aggregate(rewards, settings))
+def _joined(
+    interaction: AnyInteraction, seen: tuple[Observation, ...], settings: RewardSettings
+) -> JoinedExample | JoinedSlots:
+    if isinstance(interaction, Interaction):
+        rewards = [o.reward for o in seen if o.reward is not None]
+        return JoinedExample(interaction, seen, aggregate(rewards, settings))
+    of_slot: dict[str, list[float]] = {choice.id: [] for choice in interaction.choices}
+    for part in itertools.chain.from_iterable(o.slot_rewards for o in seen):
+        of_slot[part.slot].append(part.value)
+    return JoinedSlots(
+        interaction, seen, tuple(aggregate(values, settings) for values in of_slot.values())
+    )
+
+
+def _split(
+    interaction: AnyInteraction, seen: Iterable[Observation]
+) -> tuple[tuple[Observation, ...], tuple[Observation, ...]]:
+    """Return the observations, or parts of them, that speak of the interaction; and the others."""
+    slots: set[str] = set()
+    if isinstance(interaction, SlotsInteraction):
+        slots = {choice.id for choice in interaction.choices}
+    fitting: list[Observation] = []
+    rest: list[Observation] = []
+    for observation in seen:
+        if observation.is_activation:
+            fitting.append(observation)
+        elif observation.reward is not None:
+            (rest if slots else fitting).append(observation)
+        else:
+            known = tuple(part for part in observation.slot_rewards if part.slot in slots)
+            unknown = tuple(part for part in observation.slot_rewards if part.slot not in slots)
+            fitting += [replace(observation, slot_rewards=known)] if known else []
+            rest += [replace(observation, slot_rewards=unknown)] if unknown else []
+    return tuple(fitting), tuple(rest)
 
 
 def _by_event(observations: Iterable[Observation]) -> dict[str, list[Observation]]:
@@ -166,7 +262,7 @@ def _unmatched(
         for observation in seen:
             if not start <= observation.time < end:
                 continue
-            if any(within_wait(observation, time, wait) for time in ranked):
+            if any(within_wait(observation.time, time, wait) for time in ranked):
                 continue
             before = [time for time in ranked if observation.time >= time]
             if before:

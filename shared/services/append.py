@@ -52,14 +52,18 @@ class EventWriter:
         self._deadline = writing.deadline.total_seconds()
         self._meter = meter
 
-    async def write(self, insert: Callable[[EventSpace, int], Awaitable[T]]) -> T:
+    async def write(
+        self, insert: Callable[[EventSpace, int], Awaitable[T]], *, slots: bool = False
+    ) -> T:
         """Try ``insert`` until it succeeds or the deadline has passed.
 
         Args:
             insert: Stores an event in a space's bucket. Every attempt gets those of the present
                 time, because a bucket must not be written to after it was closed.
+            slots: Whether the event is about slots.
 
         Raises:
+            WrongKindOfLoop: The loop is not one for such events.
             StorageUnavailable: No attempt succeeded in time; one still running is abandoned.
         """
         pause = FIRST_PAUSE
@@ -67,7 +71,7 @@ class EventWriter:
             async with asyncio.timeout(self._deadline):
                 while True:
                     try:
-                        return await self._attempt(insert)
+                        return await self._attempt(insert, slots)
                     except StorageUnavailable:
                         self._meter.record(STORAGE_RETRIES, 1, loop=self._reader.loop)
                         jitter = random.uniform(0.5, 1.0)  # noqa: S311 (no secret)
@@ -76,8 +80,8 @@ class EventWriter:
         except TimeoutError as exc:
             raise StorageUnavailable("the event could not be stored in time") from exc
 
-    async def _attempt(self, insert: Callable[[EventSpace, int], Awaitable[T]]) -> T:
-        space = (await self._reader.served()).space
+    async def _attempt(self, insert: Callable[[EventSpace, int], Awaitable[T]], slots: bool) -> T:
+        space = (await self._reader.served_for(slots=slots)).space
         try:
             return await insert(space, space.bucket(self._clock()))
         except MissingSpace:

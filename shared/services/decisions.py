@@ -1,4 +1,4 @@
-"""Decisions looked at one by one: what was chosen, what came of it, and why."""
+"""Decisions looked at one by one, those over slots excepted: what was chosen, and why."""
 
 import asyncio
 from collections.abc import Sequence
@@ -106,7 +106,7 @@ class DecisionService:
         while len(found) < top and end > oldest:
             start = max(oldest, end - buckets * space.bucket_seconds)
             rows = await self._events.interactions(space, start, end, limit // space.shards + top)
-            found += [interaction for _, interaction in rows]
+            found += [each for _, each in rows if isinstance(each, Interaction)]
             end, buckets = start, buckets * _WINDOW_GROWS
         found.sort(key=lambda interaction: interaction.time, reverse=True)
         return await asyncio.gather(*(self._report(served, each) for each in found[:top]))
@@ -128,9 +128,10 @@ class DecisionService:
             space.bucket(start),
             space.bucket(end + self._writing.grace) + space.bucket_seconds,
         )
-        if not interactions:
+        found = next((each for each in interactions if isinstance(each, Interaction)), None)
+        if found is None:
             return None
-        return await self._explained(served, await self._report(served, interactions[0]))
+        return await self._explained(served, await self._report(served, found))
 
     async def _report(self, served: ServedLoop, interaction: Interaction) -> DecisionReport:
         space, rewards = served.space, served.settings.rewards
@@ -141,7 +142,7 @@ class DecisionService:
             space.bucket(interaction.time - EARLY_REWARD - self._writing.grace),
             space.bucket(until) + space.bucket_seconds,
         )
-        in_time = [each for each in seen if within_wait(each, interaction.time, rewards.wait)]
+        in_time = [each for each in seen if within_wait(each.time, interaction.time, rewards.wait)]
         in_time.sort(key=lambda each: (each.time, each.id))
         values = [each.reward for each in in_time if each.reward is not None]
         is_closed = space.bucket(interaction.time) < served.state.cursor

@@ -9,7 +9,7 @@ from datetime import datetime, timedelta
 
 import msgspec
 
-from shared.events.joined_log import LogLine
+from shared.events.joined_log import AnyLogLine
 from shared.learner.arguments import LearningSettings, parse
 from shared.learner.explanation import terms
 from shared.learner.features import split_decision
@@ -106,13 +106,13 @@ class DoctorService:
         )
         return Diagnosis(wanted, now, row.events, tuple(examine(checkup)))
 
-    async def _latest(self, state: LoopState) -> list[LogLine]:
+    async def _latest(self, state: LoopState) -> list[AnyLogLine]:
         """Return the latest lines of the log, some hundred."""
         start = state.cursor - int(LOOK_BACK.total_seconds())
         newest: deque[str] = deque(maxlen=SAMPLED_BLOBS)
         ranges = {r.name: r async for r in self._log.ranges(state.epoch, start, state.cursor)}
         newest.extend(ranges)
-        lines: list[LogLine] = []
+        lines: list[AnyLogLine] = []
         while newest and len(lines) < SAMPLED_EVENTS:
             lines += await self._log.lines(ranges[newest.pop()])
         return lines[:SAMPLED_EVENTS]
@@ -136,7 +136,7 @@ class DoctorService:
         return (time - max(before)).total_seconds() if before else None
 
 
-def sample_of(lines: Iterable[LogLine], learning: LearningSettings) -> Sample:
+def sample_of(lines: Iterable[AnyLogLine], learning: LearningSettings) -> Sample:
     """Return what features the decisions of some lines have."""
     contexts = _Profiles()
     actions = _Profiles()

@@ -6,7 +6,7 @@ from collections.abc import AsyncIterator, Iterator
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
 
-from shared.events.joined_log import LogLine, decode_lines
+from shared.events.joined_log import AnyLogLine, decode_lines
 from shared.services.ports import BlobStore, StorageError
 
 
@@ -56,7 +56,7 @@ class LogStore:
                 return found
         return None
 
-    async def lines(self, found: LogRange) -> Iterator[LogLine]:
+    async def lines(self, found: LogRange) -> Iterator[AnyLogLine]:
         """Return the lines of a blob, in learning order."""
         blob = await self._blobs.load(found.name)
         if blob is None:

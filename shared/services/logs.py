@@ -4,7 +4,7 @@ from collections.abc import AsyncIterator
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
-from shared.events.joined_log import LogLine
+from shared.events.joined_log import AnyLogLine
 from shared.services.log_store import LogStore
 from shared.services.loop_state import Counters, Loops
 from shared.services.metrics_store import MetricsStore
@@ -34,7 +34,7 @@ class LogService:
             return None
         return _time(first.start), _time(max(state.cursor, first.end))
 
-    async def read(self, start: datetime, end: datetime) -> AsyncIterator[LogLine]:
+    async def read(self, start: datetime, end: datetime) -> AsyncIterator[AnyLogLine]:
         """Yield the logged events whose buckets lie from start to end, each once, in order."""
         state, _ = await self._loops.state(self._reader.loop)
         low, high = int(start.timestamp()), min(int(end.timestamp()), state.cursor)

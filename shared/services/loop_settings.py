@@ -2,16 +2,22 @@
 
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
+from functools import lru_cache
 
 from shared.events.learning_mode import LearningMode
 from shared.events.rewards import RewardSettings
+from shared.learner.arguments import ArgumentsError, parse
 
 DEFAULT_ARGUMENTS = "--cb_explore_adf --epsilon 0.2 --power_t 0 -l 0.001 --cb_type mtr -q ::"
+DEFAULT_SLOTS_ARGUMENTS = DEFAULT_ARGUMENTS.replace("--cb_explore_adf", "--ccb_explore_adf")
 
 
 @dataclass(frozen=True, slots=True)
 class AutoOptimization:
-    """Settings of the original's periodic policy search; kept for its clients, not acted upon."""
+    """Settings of the original's periodic policy search; kept for its clients, not acted upon.
+
+    It was not for loops with slots: where there are any, it is not enabled.
+    """
 
     enabled: bool = True
     frequency: timedelta = timedelta(days=28)
@@ -56,3 +62,16 @@ class LoopSettings:
     log_mirror: LogMirror = LogMirror()
     model_retrain_days: int = 2
     explain_inference: bool = False
+
+    @property
+    def has_slots(self) -> bool:
+        """Whether the loop decides over slots (multi-slot) rather than one list of actions."""
+        return _have_slots(self.arguments)
+
+
+@lru_cache(maxsize=256)
+def _have_slots(arguments: str) -> bool:
+    try:
+        return parse(arguments).slots
+    except ArgumentsError:  # stored by a version that took them; Rank goes on without a model
+        return "--ccb_explore_adf" in arguments

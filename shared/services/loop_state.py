@@ -42,7 +42,9 @@ class Counters:
         rewarded: Of these, with at least one reward in time.
         inactive: Of these, deferred and never activated, therefore not learned.
         other_mode: Of these, ranked in a learning mode that is no longer set, not learned.
-        imitated: Of these, ranked as apprentice and learned.
+        other_kind: Of these, over slots where the loop no longer has any, or the reverse, not
+            learned.
+        imitated: Choices (one an event, or one a slot) made as apprentice and learned.
         imitations_matched: Of these, with the model drawing the baseline action.
         duplicates: Interactions that repeated an event id.
         late: Observations after the wait time.
@@ -54,6 +56,7 @@ class Counters:
     rewarded: int = 0
     inactive: int = 0
     other_mode: int = 0
+    other_kind: int = 0
     imitated: int = 0
     imitations_matched: int = 0
     duplicates: int = 0

@@ -4,7 +4,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
-from shared.events.join import EARLY_REWARD, JoinedExample, Leftovers
+from shared.events.join import EARLY_REWARD, JoinedExample, JoinedSlots, Leftovers
 from shared.events.learning_mode import LearningMode
 from shared.events.observation import Observation
 from shared.services.append import Writing
@@ -39,11 +39,12 @@ class Step:
 
 def count(
     space: EventSpace,
-    closed: Iterable[tuple[int, JoinedExample]],
+    closed: Iterable[tuple[int, JoinedExample | JoinedSlots]],
     duplicates: Iterable[int],
     left: Leftovers,
     step: Step,
     mode: LearningMode,
+    slots: bool = False,
 ) -> dict[int, Row]:
     """Return the rows of a step's buckets.
 
@@ -56,6 +57,7 @@ def count(
         step: Its work is put into the first bucket that has anything; without one, only what
             must not be overlooked.
         mode: The loop's learning mode.
+        slots: Whether the loop is one with slots.
     """
     tallies: dict[int, Tally] = {}
 
@@ -63,7 +65,7 @@ def count(
         return tallies.setdefault(bucket, Tally())
 
     for bucket, example in closed:
-        of(bucket).event(example, space.shards, mode)
+        of(bucket).event(example, space.shards, mode, slots)
     for bucket in duplicates:
         of(bucket).duplicate()
     for late in left.late:

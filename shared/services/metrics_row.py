@@ -1,10 +1,11 @@
 """What a slot of time amounts to: one row of metrics, and how events are counted into it.
 
 A row is sums, counts and summaries that can be merged, so that any range of slots is a row, too.
+An event over slots is as many decisions as it has slots with an action.
 """
 
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field, fields
 from datetime import datetime
 from typing import Any
@@ -12,8 +13,8 @@ from typing import Any
 import msgspec
 
 from shared.events.event_ids import shard_of
-from shared.events.interaction import Interaction
-from shared.events.join import JoinedExample
+from shared.events.interaction import BASELINE, AnyInteraction, SlotChoice
+from shared.events.join import JoinedExample, JoinedSlots
 from shared.events.learning_mode import LearningMode
 from shared.events.observation import Observation
 from shared.events.sketches import Delays, Distinct, Frequent, add_counts, entropy
@@ -183,23 +184,32 @@ class Tally:
         self._actions: Counter[bytes] = Counter()
         self._offered: set[str] = set()
 
-    def event(self, example: JoinedExample, shards: int, mode: LearningMode) -> None:
-        """Count a closed event of a loop with so many shards, in a learning mode."""
+    def event(
+        self,
+        example: JoinedExample | JoinedSlots,
+        shards: int,
+        mode: LearningMode,
+        slots: bool = False,
+    ) -> None:
+        """Count a closed event of a loop with so many shards, in a mode, with slots or without."""
         row, interaction = self._row, example.interaction
         row.events += 1
-        row.learned += example.is_learned(mode)
+        row.learned += example.is_learned(mode, slots)
         shard = shard_of(interaction.event_id, shards)
         row.shards[shard] = row.shards.get(shard, 0) + 1
         if not example.is_active:
             row.inactive += 1
             return
-        rewards = [seen for seen in example.observations if seen.reward is not None]
+        rewards = [seen for seen in example.observations if not seen.is_activation]
         if rewards:
             row.rewarded += 1
             row.delays.add((rewards[0].time - interaction.time).total_seconds())
-        row.lowest = _extreme(min, row.lowest, example.reward)
-        row.highest = _extreme(max, row.highest, example.reward)
-        self._decision(interaction, example.reward)
+        for choice, propensity, reward in _decisions(example):
+            self._decision(interaction, choice, propensity, reward)
+        row.offered += len(interaction.actions)
+        self._offered.update(interaction.actions)
+        row.models.add(interaction.model_version)
+        self._texts(interaction.context)
 
     def duplicate(self) -> None:
         """Count an interaction that repeated an event id."""
@@ -238,32 +248,33 @@ class Tally:
         row.dangling_sample = sorted(set(row.dangling_sample))[:SAMPLED]
         return row
 
-    def _decision(self, interaction: Interaction, reward: float) -> None:
-        row = self._row
+    def _decision(
+        self, interaction: AnyInteraction, choice: SlotChoice, propensity: float, reward: float
+    ) -> None:
+        row, online = self._row, interaction.mode is LearningMode.ONLINE
+        row.lowest = _extreme(min, row.lowest, reward)
+        row.highest = _extreme(max, row.highest, reward)
         row.online.add(1.0, reward)
-        if interaction.mode is LearningMode.ONLINE:
-            self._drawn(interaction, reward)
+        if online:
+            self._drawn(choice, propensity, reward)
         else:
             row.baseline.add(1.0, reward)
         if interaction.mode is LearningMode.APPRENTICE:
             row.imitated += 1
-            row.imitations_matched += interaction.matches_baseline
-        row.matched += interaction.matches_baseline
+            row.imitations_matched += choice.matches_baseline
+        row.matched += choice.matches_baseline
         has_model = bool(interaction.model_version)
-        row.equal += has_model and not has_preference(interaction.probabilities)
+        row.equal += has_model and not has_preference(choice.probabilities)
         row.without_model += not has_model
-        row.offered += len(interaction.actions)
-        row.actions.add(interaction.actions[interaction.shown], 1, reward)
-        self._offered.update(interaction.actions)
-        row.models.add(interaction.model_version)
-        self._texts(interaction.context)
+        shown = choice.ranking[0] if online else choice.baseline
+        row.actions.add(interaction.actions[shown], 1, reward)
 
-    def _drawn(self, interaction: Interaction, reward: float) -> None:
+    def _drawn(self, choice: SlotChoice, propensity: float, reward: float) -> None:
         """Count a decision whose drawn action was shown."""
-        row, chances, propensity = self._row, interaction.probabilities, interaction.propensity
+        row, chances = self._row, choice.probabilities
         best = most_likely(chances)
-        is_best = interaction.chosen in best
-        row.baseline.add(interaction.matches_baseline / propensity, reward)
+        is_best = 0 in best  # the drawn action is the first
+        row.baseline.add(choice.matches_baseline / propensity, reward)
         row.uniform.add(1.0 / len(chances) / propensity, reward)
         row.best.add(is_best / len(best) / propensity, reward)
         row.explored += not is_best or not has_preference(chances)
@@ -276,6 +287,20 @@ class Tally:
         self._actions.update(offered)
         if not any(action_features(text).features for text in offered):
             self._row.features.without += 1
+
+
+def _decisions(
+    example: JoinedExample | JoinedSlots,
+) -> Iterator[tuple[SlotChoice, float, float]]:
+    """Yield what was decided, the chance of what was drawn, and its reward."""
+    if isinstance(example, JoinedSlots):
+        pairs = zip(example.interaction.choices, example.rewards, strict=True)
+        yield from ((choice, choice.probabilities[0], r) for choice, r in pairs if choice.ranking)
+    else:
+        decided = example.interaction
+        chances = tuple(decided.probabilities[action] for action in decided.ranking)
+        choice = SlotChoice("", BASELINE, decided.ranking, chances)
+        yield choice, decided.propensity, example.reward
 
 
 _actions: RecentlyUsed[bytes, NamedFeatures] = RecentlyUsed(_KNOWN_BUDGET)

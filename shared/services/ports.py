@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Protocol
 
-from shared.events.interaction import Interaction
+from shared.events.interaction import AnyInteraction
 from shared.events.observation import Observation
 
 Clock = Callable[[], datetime]
@@ -122,8 +122,8 @@ class EventStore(Protocol):
     """
 
     async def add_interaction(
-        self, space: EventSpace, bucket: int, interaction: Interaction
-    ) -> Interaction:
+        self, space: EventSpace, bucket: int, interaction: AnyInteraction
+    ) -> AnyInteraction:
         """Insert; where the bucket already holds the event id, return what was stored first.
 
         Raises:
@@ -141,7 +141,7 @@ class EventStore(Protocol):
 
     async def interactions(
         self, space: EventSpace, start: int, end: int, limit: int | None = None
-    ) -> Sequence[tuple[int, Interaction]]:
+    ) -> Sequence[tuple[int, AnyInteraction]]:
         """Return buckets and interactions in learning order: bucket, shard, row key.
 
         With a ``limit``, no more than so many of each shard and day: the first ones by bucket.
@@ -149,7 +149,7 @@ class EventStore(Protocol):
 
     async def event(
         self, space: EventSpace, event_id: str, start: int, end: int
-    ) -> tuple[Sequence[Interaction], Sequence[Observation]]:
+    ) -> tuple[Sequence[AnyInteraction], Sequence[Observation]]:
         """Return all that is stored of one event, the interactions by bucket.
 
         It looks through one shard: cheap for a few buckets, slow for days of heavy traffic.

@@ -4,16 +4,23 @@ from collections.abc import Sequence
 from datetime import datetime
 
 from shared.events.event_ids import draw, new_event_id
-from shared.events.interaction import ExcludedAction, Interaction
+from shared.events.interaction import (
+    AnyInteraction,
+    ExcludedAction,
+    Interaction,
+    SlotChoice,
+    SlotsInteraction,
+)
 from shared.events.learning_mode import LearningMode
 from shared.learner.explanation import Explanation, explain
 from shared.learner.features import split_decision
-from shared.learner.layout import action_json, decision_json
+from shared.learner.layout import action_json, decision_json, slot_json, slots_json
 from shared.learner.policy import choose, drawn_first, uniform
+from shared.learner.slots import SlotDecision, decide_slots
 from shared.services.append import EventWriter, Writing
 from shared.services.meter import RANKED_EVENTS, SILENT, Meter
-from shared.services.ports import Clock, EventSpace, EventStore
-from shared.services.rank_request import RankRequest
+from shared.services.ports import Clock, Conflict, EventSpace, EventStore
+from shared.services.rank_request import Action, RankRequest, Slot, SlotsRankRequest
 from shared.services.serving import LoopReader, ServedLoop
 
 
@@ -43,14 +50,34 @@ class RankService:
         Raises:
             StorageUnavailable: The decision could not be stored in time.
             EntityTooLarge: The request is larger than a stored event can be.
+            WrongKindOfLoop: The loop is one with slots.
         """
-        served = await self._reader.served()
-        interaction = decide(request, served, self._clock())
+        served = await self._reader.served_for(slots=False)
+        stored = await self._store(decide(request, served, self._clock()))
+        if not isinstance(stored, Interaction):
+            raise Conflict("the event id was just used for a decision over slots")
+        return stored
 
-        async def insert(space: EventSpace, bucket: int) -> Interaction:
+    async def rank_slots(self, request: SlotsRankRequest) -> SlotsInteraction:
+        """Return the decision for a request over slots, stored; repeated as in ``rank``.
+
+        Raises:
+            StorageUnavailable: The decision could not be stored in time.
+            EntityTooLarge: The request is larger than a stored event can be.
+            WrongKindOfLoop: The loop is none with slots.
+        """
+        served = await self._reader.served_for(slots=True)
+        stored = await self._store(decide_for_slots(request, served, self._clock()))
+        if not isinstance(stored, SlotsInteraction):
+            raise Conflict("the event id was just used for a decision without slots")
+        return stored
+
+    async def _store(self, interaction: AnyInteraction) -> AnyInteraction:
+        async def insert(space: EventSpace, bucket: int) -> AnyInteraction:
             return await self._events.add_interaction(space, bucket, interaction)
 
-        stored = await self._writer.write(insert)
+        slots = isinstance(interaction, SlotsInteraction)
+        stored = await self._writer.write(insert, slots=slots)
         explored = "true" if stored.explored else "false"
         self._meter.record(RANKED_EVENTS, 1, loop=self._reader.loop, explored=explored)
         return stored
@@ -81,10 +108,11 @@ def decide(request: RankRequest, served: ServedLoop, now: datetime) -> Interacti
     event_id = request.event_id or new_event_id()
     offered = [action for action in request.actions if action.id not in request.excluded]
     texts = [action_json(action.id, action.features) for action in offered]
-    if served.policy is None:
+    policy, version = served.decider(slots=False)
+    if policy is None:
         decision = uniform(len(offered))
     else:
-        decision = served.policy.decide({"FromUrl": request.context_features}, texts)
+        decision = policy.decide({"FromUrl": request.context_features}, texts)
     mode = served.settings.learning_mode
     if mode is LearningMode.LOGGING_ONLY:
         ranking = tuple(range(len(offered)))
@@ -99,7 +127,7 @@ def decide(request: RankRequest, served: ServedLoop, now: datetime) -> Interacti
         actions=tuple(action.id for action in offered),
         ranking=ranking,
         probabilities=decision.probabilities,
-        model_version=served.model_version,
+        model_version=version,
         deferred=request.defer_activation,
         excluded=tuple(
             ExcludedAction(position, action.id)
@@ -108,3 +136,47 @@ def decide(request: RankRequest, served: ServedLoop, now: datetime) -> Interacti
         ),
         mode=mode,
     )
+
+
+def decide_for_slots(
+    request: SlotsRankRequest, served: ServedLoop, now: datetime
+) -> SlotsInteraction:
+    """Draw an action for each slot, as ``decide`` does for one; each slot has a draw of its own."""
+    event_id = request.event_id or new_event_id()
+    positions = {action.id: position for position, action in enumerate(request.actions)}
+    texts = [action_json(action.id, action.features) for action in request.actions]
+    slots = [_slot_json(slot, request.actions) for slot in request.slots]
+    policy, version = served.decider(slots=True)
+    mode = served.settings.learning_mode
+    baselines = [positions[slot.baseline] for slot in request.slots]
+    if mode is LearningMode.LOGGING_ONLY:
+        decisions = tuple(SlotDecision((baseline,), (1.0,)) for baseline in baselines)
+    else:
+        name = served.settings.policy_name
+        decisions = decide_slots(
+            policy,
+            {"FromUrl": request.context_features},
+            texts,
+            slots,
+            lambda index: draw(event_id, f"{name}/{index}"),
+        )
+    return SlotsInteraction(
+        event_id=event_id,
+        time=now,
+        context=slots_json(request.context_features, texts, slots),
+        actions=tuple(positions),
+        choices=tuple(
+            SlotChoice(slot.id, baseline, decision.ranking, decision.probabilities)
+            for slot, baseline, decision in zip(request.slots, baselines, decisions, strict=True)
+        ),
+        model_version=version,
+        deferred=request.defer_activation,
+        mode=mode,
+    )
+
+
+def _slot_json(slot: Slot, actions: Sequence[Action]) -> bytes:
+    if not slot.excluded:
+        return slot_json(slot.id, slot.features)
+    allowed = [at for at, action in enumerate(actions) if action.id not in slot.excluded]
+    return slot_json(slot.id, slot.features, allowed)

@@ -1,8 +1,9 @@
 """Reward and Activate: store what was observed for a decision, without asking whether it exists."""
 
 import secrets
+from collections.abc import Sequence
 
-from shared.events.observation import Observation
+from shared.events.observation import Observation, SlotReward
 from shared.services.append import EventWriter, Writing
 from shared.services.meter import SILENT, Meter
 from shared.services.ports import Clock, EventSpace, EventStore
@@ -30,23 +31,43 @@ class RewardService:
 
         Raises:
             StorageUnavailable: It could not be stored in time.
+            WrongKindOfLoop: The loop is one with slots.
         """
         await self._observe(event_id, value)
 
-    async def activate(self, event_id: str) -> None:
-        """Record that a deferred decision was shown; stored when this returns.
+    async def reward_slots(self, event_id: str, rewards: Sequence[SlotReward]) -> None:
+        """Record rewards of slots, all or none; stored when this returns, if there are any.
+
+        Raises:
+            StorageUnavailable: They could not be stored in time.
+            EntityTooLarge: There are more of them than can be stored at once.
+            WrongKindOfLoop: The loop is none with slots.
+        """
+        if rewards:
+            await self._observe(event_id, None, tuple(rewards), slots=True)
+
+    async def activate(self, event_id: str, *, slots: bool = False) -> None:
+        """Record that a deferred decision was shown, over slots or not; stored when this returns.
 
         Raises:
             StorageUnavailable: It could not be stored in time.
+            WrongKindOfLoop: The loop is of the other kind.
         """
-        await self._observe(event_id, None)
+        await self._observe(event_id, None, slots=slots)
 
-    async def _observe(self, event_id: str, value: float | None) -> None:
+    async def _observe(
+        self,
+        event_id: str,
+        value: float | None,
+        rewards: tuple[SlotReward, ...] = (),
+        *,
+        slots: bool = False,
+    ) -> None:
         now = self._clock()
         name = f"{int(now.timestamp() * 1000):013d}.{secrets.token_hex(4)}"
-        observation = Observation(event_id, name, now, value)
+        observation = Observation(event_id, name, now, value, rewards)
 
         async def insert(space: EventSpace, bucket: int) -> None:
             await self._events.add_observation(space, bucket, observation)
 
-        await self._writer.write(insert)
+        await self._writer.write(insert, slots=slots)

@@ -51,6 +51,28 @@ class ServedLoop:
     policy: Policy | None
     model_version: str
 
+    def decider(self, *, slots: bool) -> tuple[Policy | None, str]:
+        """Return who decides over slots, or without, and its version; nobody, without a model.
+
+        The model of a loop that has just become one of the other kind does not count.
+        """
+        if self.policy is None or self.policy.settings.slots is not slots:
+            return None, ""
+        return self.policy, self.model_version
+
+
+class WrongKindOfLoop(Exception):
+    """A call with slots reached a loop without them, or the reverse.
+
+    Attributes:
+        has_slots: Whether the loop is one with slots.
+    """
+
+    def __init__(self, has_slots: bool) -> None:
+        """Complain about a call to a loop that has slots, or has none."""
+        super().__init__("the loop has slots" if has_slots else "the loop has no slots")
+        self.has_slots = has_slots
+
 
 class LoopReader:
     """Keeps one loop's picture fresh. Requests read it and never wait for a model."""
@@ -105,6 +127,22 @@ class LoopReader:
         if self._served is None:
             raise StorageUnavailable("the loop has not been loaded")
         return self._served
+
+    async def served_for(self, *, slots: bool) -> ServedLoop:
+        """Return the present picture for a call with slots, or without.
+
+        Raises:
+            WrongKindOfLoop: The loop is of the other kind, also after another look at it.
+            UnknownLoop: As ``served``.
+            StorageError: As ``served``.
+        """
+        served = await self.served()
+        if served.settings.has_slots is not slots:
+            await self.refresh()
+            served = await self.served()
+        if served.settings.has_slots is not slots:
+            raise WrongKindOfLoop(served.settings.has_slots)
+        return served
 
     async def refresh(self) -> None:
         """Load what has changed.

@@ -10,13 +10,14 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 
-from shared.events.join import EARLY_REWARD, JoinedExample, join
-from shared.events.joined_log import encode_lines, reward_of
+from shared.events.join import EARLY_REWARD, JoinedExample, JoinedSlots, join
+from shared.events.joined_log import encode_lines, is_learned
 from shared.events.learning_mode import LearningMode
 from shared.learner.arguments import parse
 from shared.learner.checkpoint import dumps, loads
-from shared.learner.learner import Example, Learner
+from shared.learner.learner import Example, Learner, SlotsExample
 from shared.services.append import Writing
+from shared.services.examples import example_of, example_of_line
 from shared.services.log_store import LogStore
 from shared.services.loop_settings import LoopSettings
 from shared.services.loop_state import (
@@ -212,14 +213,15 @@ class TrainService:
         )
         buckets = {id(interaction): bucket for bucket, interaction in rows}
         lines = [(buckets[id(example.interaction)], example) for example in examples]
-        mode = settings.learning_mode
+        mode, slots = settings.learning_mode, settings.has_slots
         if lines:
-            await self._log.write(state.epoch, state.cursor, end, encode_lines(lines, mode))
-        active = [_example(example) for example in examples if example.is_learned(mode)]
+            text = encode_lines(lines, mode, slots)
+            await self._log.write(state.epoch, state.cursor, end, text)
+        active = [example_of(each) for each in examples if each.is_learned(mode, slots)]
         model = await self._learn(state, settings, active, end)
         appeared_late = _appeared_late(state.last_read, known)
         counters = replace(
-            _counted(state.counters, examples, mode),
+            _counted(state.counters, examples, settings),
             duplicates=state.counters.duplicates + len(found.duplicates),
             late=state.counters.late + len(found.late),
             dangling=state.counters.dangling + len(found.dangling),
@@ -233,7 +235,7 @@ class TrainService:
             late_events=appeared_late,
         )
         repeated = [buckets[id(interaction)] for interaction in found.duplicates]
-        counted = await asyncio.to_thread(count, space, lines, repeated, found, step, mode)
+        counted = await asyncio.to_thread(count, space, lines, repeated, found, step, mode, slots)
         await self._metrics.add(space, counted, end)
         changed = replace(
             state,
@@ -268,7 +270,8 @@ class TrainService:
     # -- learning the joined log again after a reset ------------------------------------------
 
     async def _replay_step(self, state: LoopState, replay: Replay, settings: LoopSettings) -> _Done:
-        examples: list[Example] = []
+        examples: list[Example | SlotsExample] = []
+        mode, slots = settings.learning_mode, settings.has_slots
         position = replay.position
         ranges = self._log.ranges(state.epoch, replay.position, replay.until)
         async for found in ranges:
@@ -277,14 +280,9 @@ class TrainService:
             if len(examples) >= self._training.events_per_step:
                 break
             for line in await self._log.lines(found):
-                if position <= line.Bucket < replay.until:
-                    reward, learned = reward_of(line, settings.rewards, settings.learning_mode)
-                    if learned:
-                        examples.append(
-                            Example(
-                                bytes(line.c), line.label_index, -reward, line.label_probability
-                            )
-                        )
+                inside = position <= line.Bucket < replay.until
+                if inside and is_learned(line, settings.rewards, mode, slots):
+                    examples.append(example_of_line(line, settings.rewards))
             position = max(position, found.end)
         else:
             position = replay.until
@@ -296,7 +294,11 @@ class TrainService:
     # -- the model ------------------------------------------------------------------------------
 
     async def _learn(
-        self, state: LoopState, settings: LoopSettings, examples: Sequence[Example], end: int
+        self,
+        state: LoopState,
+        settings: LoopSettings,
+        examples: Sequence[Example | SlotsExample],
+        end: int,
     ) -> ModelInfo | None:
         """Learn and store; return the model that results, the old one if nothing was learned."""
         if not examples:
@@ -383,24 +385,23 @@ def reset(state: LoopState, settings: LoopSettings) -> LoopState:
     )
 
 
-def _example(joined: JoinedExample) -> Example:
-    interaction = joined.interaction
-    return Example(
-        interaction.context, interaction.chosen, -joined.learned_reward, interaction.propensity
-    )
-
-
-def _counted(counters: Counters, examples: Sequence[JoinedExample], mode: LearningMode) -> Counters:
-    rewarded = sum(any(not o.is_activation for o in e.observations) for e in examples)
-    imitated = [e.interaction.matches_baseline for e in examples if e.is_learned(mode)]
-    if mode is not LearningMode.APPRENTICE:
-        imitated = []
+def _counted(
+    counters: Counters, examples: Sequence[JoinedExample | JoinedSlots], settings: LoopSettings
+) -> Counters:
+    mode, slots = settings.learning_mode, settings.has_slots
+    imitated = [
+        matched
+        for example in examples
+        if mode is LearningMode.APPRENTICE and example.is_learned(mode, slots)
+        for matched in example.baseline_matches
+    ]
     return replace(
         counters,
         events=counters.events + len(examples),
-        rewarded=counters.rewarded + rewarded,
+        rewarded=counters.rewarded + sum(e.is_rewarded for e in examples),
         inactive=counters.inactive + sum(not e.is_active for e in examples),
         other_mode=counters.other_mode + sum(e.interaction.mode is not mode for e in examples),
+        other_kind=counters.other_kind + sum(e.has_slots is not slots for e in examples),
         imitated=counters.imitated + len(imitated),
         imitations_matched=counters.imitations_matched + sum(imitated),
     )

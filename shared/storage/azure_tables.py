@@ -9,7 +9,7 @@ from azure.core.exceptions import ResourceNotFoundError
 from azure.data.tables.aio import TableClient, TableServiceClient
 
 from shared.events.event_ids import shard_of
-from shared.events.interaction import Interaction
+from shared.events.interaction import AnyInteraction
 from shared.events.observation import Observation
 from shared.services.ports import EventSpace, RankedEvent
 from shared.storage.errors import translated
@@ -43,8 +43,8 @@ class AzureEventStore:
         self._tables: dict[str, TableClient] = {}
 
     async def add_interaction(
-        self, space: EventSpace, bucket: int, interaction: Interaction
-    ) -> Interaction:
+        self, space: EventSpace, bucket: int, interaction: AnyInteraction
+    ) -> AnyInteraction:
         """See ``EventStore``."""
         row = interaction_row(space, bucket, interaction)
         table = table_name(INTERACTIONS, space, bucket)
@@ -63,14 +63,14 @@ class AzureEventStore:
 
     async def interactions(
         self, space: EventSpace, start: int, end: int, limit: int | None = None
-    ) -> Sequence[tuple[int, Interaction]]:
+    ) -> Sequence[tuple[int, AnyInteraction]]:
         """See ``EventStore``."""
         rows = await self._rows(INTERACTIONS, space, start, end, limit=limit)
         return [(row_bucket(row), row_interaction(row)) for row in _ordered(rows)]
 
     async def event(
         self, space: EventSpace, event_id: str, start: int, end: int
-    ) -> tuple[Sequence[Interaction], Sequence[Observation]]:
+    ) -> tuple[Sequence[AnyInteraction], Sequence[Observation]]:
         """See ``EventStore``."""
         shard = shard_of(event_id, space.shards)
         interactions, observations = await asyncio.gather(

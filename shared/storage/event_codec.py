@@ -9,7 +9,7 @@ from typing import Any
 import msgspec
 
 from shared.events.event_ids import shard_of, storage_key
-from shared.events.interaction import Interaction
+from shared.events.interaction import AnyInteraction, Interaction, SlotsInteraction
 from shared.events.observation import Observation
 from shared.services.ports import EntityTooLarge, EventSpace
 
@@ -17,8 +17,12 @@ PROPERTY_BYTES = 64 * 1024
 PROPERTIES = 14
 """A row holds at most 1 MiB; 14 full properties and the keys stay below it."""
 
+SLOTS = "slots"
+"""The ``kind`` of a row that holds a decision over slots; others have none."""
+
 _ENCODER = msgspec.msgpack.Encoder()
 _INTERACTION = msgspec.msgpack.Decoder(Interaction)
+_SLOTS_INTERACTION = msgspec.msgpack.Decoder(SlotsInteraction)
 _OBSERVATION = msgspec.msgpack.Decoder(Observation)
 
 
@@ -57,13 +61,15 @@ def partition_key(shard: int, bucket: int) -> str:
     return f"{shard:02d}-{bucket:010d}"
 
 
-def interaction_row(space: EventSpace, bucket: int, interaction: Interaction) -> dict[str, Any]:
+def interaction_row(space: EventSpace, bucket: int, interaction: AnyInteraction) -> dict[str, Any]:
     """Return the row of an interaction; ``id`` and ``time`` can be read without the payload."""
+    kind = {"kind": SLOTS} if isinstance(interaction, SlotsInteraction) else {}
     return {
         "PartitionKey": partition_key(shard_of(interaction.event_id, space.shards), bucket),
         "RowKey": storage_key(interaction.event_id),
         "id": interaction.event_id,
         "time": interaction.time.isoformat(),
+        **kind,
         **_split(_ENCODER.encode(interaction)),
     }
 
@@ -89,8 +95,10 @@ def observation_keys(event_id: str) -> tuple[str, str]:
     return f"{key}.", f"{key}/"  # a slash comes right after a dot
 
 
-def row_interaction(row: Mapping[str, Any]) -> Interaction:
+def row_interaction(row: Mapping[str, Any]) -> AnyInteraction:
     """Return the interaction of a row."""
+    if row.get("kind") == SLOTS:
+        return _SLOTS_INTERACTION.decode(_join(row))
     return _INTERACTION.decode(_join(row))
 
 

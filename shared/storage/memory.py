@@ -6,7 +6,7 @@ from contextlib import asynccontextmanager
 from datetime import UTC, datetime
 from typing import Any
 
-from shared.events.interaction import Interaction
+from shared.events.interaction import AnyInteraction
 from shared.events.observation import Observation
 from shared.services.ports import (
     Blob,
@@ -115,8 +115,8 @@ class InMemoryEventStore:
         self.days: set[tuple[EventSpace, int]] = set()
 
     async def add_interaction(
-        self, space: EventSpace, bucket: int, interaction: Interaction
-    ) -> Interaction:
+        self, space: EventSpace, bucket: int, interaction: AnyInteraction
+    ) -> AnyInteraction:
         """See ``EventStore``."""
         row = interaction_row(space, bucket, interaction)
         self._check(space, bucket)
@@ -134,7 +134,7 @@ class InMemoryEventStore:
 
     async def interactions(
         self, space: EventSpace, start: int, end: int, limit: int | None = None
-    ) -> Sequence[tuple[int, Interaction]]:
+    ) -> Sequence[tuple[int, AnyInteraction]]:
         """See ``EventStore``."""
         rows = _between(self.interaction_rows.get(space, {}), start, end)
         if limit is not None:
@@ -148,7 +148,7 @@ class InMemoryEventStore:
 
     async def event(
         self, space: EventSpace, event_id: str, start: int, end: int
-    ) -> tuple[Sequence[Interaction], Sequence[Observation]]:
+    ) -> tuple[Sequence[AnyInteraction], Sequence[Observation]]:
         """See ``EventStore``."""
         interactions = [
             interaction

@@ -8,6 +8,8 @@ RANK = "personalizer/v1.0/rank"
 REWARD = "personalizer/v1.0/events/e/reward"
 SERVICE = "personalizer/v1.0/configurations/service"
 POLICY = "personalizer/v1.0/configurations/policy"
+SLOTS_RANK = "personalizer/v1.1-preview.3/multislot/rank"
+SLOTS_REWARD = "personalizer/v1.1-preview.3/multislot/events/e/reward"
 NEWEST = "personalizer/configurations/service?api-version=2022-09-01-preview"
 
 
@@ -26,6 +28,9 @@ class Malformed:
 
 
 ACTION = {"id": "a", "features": [{"x": 1}]}
+OTHER = {**ACTION, "id": "b"}
+SLOT = {"id": "s", "baselineAction": "a"}
+SECOND = {"id": "t", "baselineAction": "b"}
 SETTINGS = {
     "rewardWaitTime": "PT10M",
     "defaultReward": 0.0,
@@ -43,6 +48,22 @@ def _rank(name: str, target: str, body: Any, code: str = "InvalidRankRequest") -
 
 def _reward(name: str, target: str, body: bytes, code: str = "InvalidRewardRequest") -> Malformed:
     return Malformed(f"reward: {name}", "POST", REWARD, body, 400, code, target)
+
+
+def _slots_rank(name: str, target: str, *slots: Any, **members: Any) -> Malformed:
+    body = {"actions": [ACTION, OTHER], "slots": list(slots), **members}
+    text = json.dumps({k: v for k, v in body.items() if v is not ...}).encode()
+    return Malformed(
+        f"multi-slot rank: {name}", "POST", SLOTS_RANK, text, 400, "InvalidRankRequest", target
+    )
+
+
+def _slots_reward(name: str, target: str, body: Any) -> Malformed:
+    text = json.dumps(body).encode()
+    return Malformed(
+        f"multi-slot reward: {name}", "POST", SLOTS_REWARD, text, 400, "InvalidRewardRequest",
+        target,
+    )  # fmt: skip
 
 
 def _service(
@@ -147,6 +168,57 @@ MALFORMED = (
     _reward("value an object", "value", b'{"value":{"value":1}}'),
     _reward("value an array", "value", b'{"value":[1]}'),
     _reward("value infinite", "body", b'{"value":Infinity}', "BadRequest"),
+    Malformed("multi-slot rank: empty body", "POST", SLOTS_RANK, b"", 400, "BadRequest", "body"),
+    _slots_rank("no slots", "slots", slots=...),
+    _slots_rank("slots null", "slots", slots=None),
+    _slots_rank("slots an object", "slots", slots={}),
+    _slots_rank("slots a string", "slots", slots="top"),
+    _slots_rank("slots empty", "slots"),
+    _slots_rank("more slots than actions", "slots", SLOT, SECOND, {**SECOND, "id": "u"}),
+    _slots_rank("no actions", "actions", SLOT, actions=...),
+    _slots_rank("51 actions", "actions", SLOT, actions=[{**ACTION, "id": str(i)} for i in range(51)]),
+    _slots_rank("action without features", "actions[1].features", SLOT, actions=[ACTION, {"id": "b"}]),
+    _slots_rank("slot null", "slots[1]", SLOT, None),
+    _slots_rank("slot a string", "slots[0]", "top"),
+    _slots_rank("no slot id", "slots[0].id", {"baselineAction": "a"}),
+    _slots_rank("empty slot id", "slots[1].id", SLOT, {**SECOND, "id": ""}),
+    _slots_rank("slot id a number", "slots[0].id", {**SLOT, "id": 7}),
+    _slots_rank("long slot id", "slots[0].id", {**SLOT, "id": "x" * 257}),
+    _slots_rank("same slot id twice", "slots[1].id", SLOT, {**SECOND, "id": "s"}),
+    _slots_rank("no baseline", "slots[0].baselineAction", {"id": "s"}),
+    _slots_rank("baseline null", "slots[0].baselineAction", {**SLOT, "baselineAction": None}),
+    _slots_rank("baseline a number", "slots[0].baselineAction", {**SLOT, "baselineAction": 0}),
+    _slots_rank("baseline an array", "slots[0].baselineAction", {**SLOT, "baselineAction": ["a"]}),
+    _slots_rank("baseline unknown", "slots[1].baselineAction", SLOT, {**SECOND, "baselineAction": "c"}),
+    _slots_rank("same baseline twice", "slots[1].baselineAction", SLOT, {**SECOND, "baselineAction": "a"}),
+    _slots_rank("baseline excluded", "slots[1].baselineAction", SLOT, {**SECOND, "excludedActions": ["b"]}),
+    _slots_rank("everything excluded", "slots[0].baselineAction", {**SLOT, "excludedActions": ["a", "b"]}),
+    _slots_rank("excluded a string", "slots[0].excludedActions", {**SLOT, "excludedActions": "b"}),
+    _slots_rank("excluded item null", "slots[0].excludedActions[1]", {**SLOT, "excludedActions": ["b", None]}),
+    _slots_rank("excluded item an object", "slots[0].excludedActions[0]", {**SLOT, "excludedActions": [{}]}),
+    _slots_rank("excluded unknown", "slots[0].excludedActions[1]", {**SLOT, "excludedActions": ["b", "c"]}),
+    _slots_rank("features an object", "slots[0].features", {**SLOT, "features": {}}),
+    _slots_rank("a feature a string", "slots[0].features[1]", {**SLOT, "features": [None, "x"]}),
+    _slots_rank("array of strings", "slots[1].features[0].n.tags", SLOT, {**SECOND, "features": [{"n": {"tags": ["a"]}}]}),
+    _slots_rank("feature beyond float32", "slots[0].features[0].x", {**SLOT, "features": [{"x": 1e39}]}),
+    _slots_rank("context a string", "contextFeatures", SLOT, contextFeatures="x"),
+    _slots_rank("context item null", "contextFeatures[1]", SLOT, contextFeatures=[{}, None]),
+    _slots_rank("empty event id", "eventId", SLOT, eventId=""),
+    _slots_rank("defer a string", "deferActivation", SLOT, deferActivation="yes"),
+    Malformed("multi-slot reward: empty body", "POST", SLOTS_REWARD, b"", 400, "BadRequest", "body"),
+    _slots_reward("single-slot body", "reward", {"value": 1}),
+    _slots_reward("reward null", "reward", {"reward": None}),
+    _slots_reward("reward a number", "reward", {"reward": 1}),
+    _slots_reward("item null", "reward[0]", {"reward": [None]}),
+    _slots_reward("item a number", "reward[1]", {"reward": [{"slotId": "s", "value": 1}, 1]}),
+    _slots_reward("no slot id", "reward[0].slotId", {"reward": [{"value": 1}]}),
+    _slots_reward("empty slot id", "reward[0].slotId", {"reward": [{"slotId": "", "value": 1}]}),
+    _slots_reward("slot id a number", "reward[0].slotId", {"reward": [{"slotId": 1, "value": 1}]}),
+    _slots_reward("long slot id", "reward[0].slotId", {"reward": [{"slotId": "x" * 257, "value": 1}]}),
+    _slots_reward("no value", "reward[0].value", {"reward": [{"slotId": "s"}]}),
+    _slots_reward("value a string", "reward[0].value", {"reward": [{"slotId": "s", "value": "1"}]}),
+    _slots_reward("value too high", "reward[1].value", {"reward": [{"slotId": "s", "value": 1}, {"slotId": "t", "value": 1.5}]}),
+    _slots_reward("value of 310 digits", "reward[0].value", {"reward": [{"slotId": "s", "value": 10**310}]}),
     _service("no wait", {"rewardWaitTime": ...}),
     _service("wait a number", {"rewardWaitTime": 600}),
     _service("wait in words", {"rewardWaitTime": "ten minutes"}),
@@ -181,6 +253,10 @@ MALFORMED = (
     _policy("no room for an epsilon", {"name": "p", "arguments": "--cb_explore_adf".ljust(1022)}, "InvalidPolicyConfiguration", "arguments"),
     _policy("long name", {"name": "p" * 257, "arguments": "--cb_explore_adf"}, "InvalidPolicyContract", "name"),
     _policy("open quote", {"name": "p", "arguments": '--cb_explore_adf "'}, "InvalidPolicyConfiguration", "arguments"),
+    Malformed("policy: slots with auto-optimization", "PUT", POLICY, b'{"name":"p","arguments":"--ccb_explore_adf"}', 403, "ProblemTypeIncompatibleWithAutoOptimization", "arguments"),
+    _policy("slots with something unsupported", {"name": "p", "arguments": "--ccb_explore_adf --rnd 5"}, "InvalidPolicyConfiguration", "arguments"),
+    Malformed("multi-slot event id too long", "POST", f"personalizer/v1.1-preview.1/multislot/events/{'e' * 257}/activate", b"", 400, "InvalidEventIdToActivate", "eventId"),
+    Malformed("wrong method on multi-slot", "GET", SLOTS_RANK, b"", 405, "MethodNotAllowed", None),
     Malformed("wrong method", "GET", RANK, b"", 405, "MethodNotAllowed", None),
     Malformed("wrong method on an event", "PUT", REWARD, b"{}", 405, "MethodNotAllowed", None),
     Malformed("wrong path", "POST", "personalizer/v1.0/ranks", b"{}", 404, "ResourceNotFound", "path"),

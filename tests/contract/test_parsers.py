@@ -9,20 +9,28 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from shared.contract.durations import parse_duration, render_duration
-from shared.contract.errors import ContractError
+from shared.contract.errors import ContractError, ErrorCode
 from shared.contract.event_ids import event_id_from_url
-from shared.contract.policy import parse_policy, render_policy
+from shared.contract.loop_document import parse_loop_document
+from shared.contract.multislot import parse_slots_rank, render_slots_rank
+from shared.contract.policy import parse_policy, render_policy, reset_policy
 from shared.contract.rank import parse_rank, render_rank
-from shared.contract.reward import parse_reward
+from shared.contract.reward import parse_reward, parse_slot_rewards
 from shared.contract.service_configuration import (
     parse_service_configuration,
     render_service_configuration,
 )
 from shared.contract.versions import ApiVersion
-from shared.events.interaction import ExcludedAction, Interaction
+from shared.events.interaction import (
+    ExcludedAction,
+    Interaction,
+    SlotChoice,
+    SlotsInteraction,
+)
 from shared.learner.arguments import ArgumentsError, parse
 from shared.learner.features import FeatureError, features_of_actions, shared_features
-from shared.learner.layout import action_json
+from shared.learner.layout import action_json, slot_json
+from shared.learner.slot_features import read_slots
 from shared.services.loop_settings import LoopSettings
 
 NOW = datetime(2026, 1, 2, 3, 4, 5, tzinfo=UTC)
@@ -35,11 +43,14 @@ JSON = st.recursive(
 PARSERS = {
     "rank": parse_rank,
     "reward": parse_reward,
+    "multi-slot rank": parse_slots_rank,
+    "multi-slot reward": parse_slot_rewards,
     "policy": lambda body: parse_policy(body, CURRENT, NOW),
     "service": lambda body: parse_service_configuration(body, CURRENT, ApiVersion.V1_0, NOW),
 }
 FIELDS = st.sampled_from(
     ["actions", "contextFeatures", "excludedActions", "eventId", "deferActivation", "value", "name",
+     "slots", "reward",
      "arguments", "rewardWaitTime", "defaultReward", "rewardAggregation", "learningMode",
      "explorationPercentage", "modelExportFrequency", "logRetentionDays", "logMirrorSasUri"]
 )  # fmt: skip
@@ -130,6 +141,105 @@ def test_null_becomes_text_and_names_with_an_underscore_are_dropped():
     ).actions
 
     assert action.features == b'[{"x":"null","n":{"w":true}}]'
+
+
+SLOT = st.fixed_dictionaries(
+    {"id": st.text(max_size=3), "baselineAction": st.sampled_from(["a", "b"])},
+    optional={
+        "features": st.lists(st.dictionaries(st.text(max_size=3), JSON, max_size=2), max_size=2),
+        "excludedActions": st.lists(st.sampled_from(["a", "b"]), max_size=1),
+    },
+)
+
+
+@given(st.lists(SLOT, min_size=1, max_size=2))
+@settings(max_examples=500, deadline=None)
+def test_the_learner_can_read_whatever_multi_slot_rank_accepts(slots):
+    actions = [{"id": name, "features": [{"x": name}]} for name in "ab"]
+    try:
+        request = parse_slots_rank(json.dumps({"actions": actions, "slots": slots}).encode())
+    except ContractError as error:
+        assert error.target in ("body", "slots") or error.target.startswith("slots[")
+        return
+
+    texts = [slot_json(slot.id, slot.features) for slot in request.slots]
+    assert len(read_slots(texts, 2)) == len(slots)
+    assert len({slot.id for slot in request.slots}) == len(slots)
+    assert {slot.baseline for slot in request.slots} <= {"a", "b"}
+    assert not any(slot.baseline in slot.excluded for slot in request.slots)
+
+
+def test_a_slot_needs_no_features_and_nulls_among_them_are_dropped():
+    body = b"""{"Actions":[{"id":"a","features":[{"x":1}]}],
+        "Slots":[{"ID":"s","BaselineAction":"a","Features":[null,{"y":null,"_z":1}]}]}"""
+
+    [slot] = parse_slots_rank(body).slots
+
+    assert (slot.features, slot.excluded) == (b'[{"y":"null"}]', frozenset())
+    [without] = parse_slots_rank(body.replace(b"Features", b"Other")).slots
+    assert without.features == b"[]"
+
+
+def test_a_slot_for_which_no_action_was_left_names_none():
+    choices = (SlotChoice("top", 1, (0,), (1.0,)), SlotChoice("side", 0, (), ()))
+
+    body = json.loads(render_slots_rank(SlotsInteraction("e", NOW, b"{}", ("a", "b"), choices)))
+
+    assert body["slots"] == [{"id": "top", "rewardActionId": "a"}, {"id": "side"}]
+
+
+def test_an_empty_list_of_slot_rewards_says_nothing():
+    assert parse_slot_rewards(b'{"reward":[]}') == ()
+
+
+def slots_policy(current, arguments="--ccb_explore_adf --epsilon 0.2 -q ::"):
+    body = json.dumps({"name": "mine", "arguments": arguments}).encode()
+    return parse_policy(body, current, NOW)
+
+
+def test_slots_exclude_auto_optimization_whichever_is_set_first():
+    with pytest.raises(ContractError) as by_policy:
+        slots_policy(CURRENT)
+    changed = slots_policy(put(isAutoOptimizationEnabled=False))
+    with pytest.raises(ContractError) as by_service:
+        put(current=changed, isAutoOptimizationEnabled=True)
+
+    for refused in (by_policy, by_service):
+        assert refused.value.code is ErrorCode.AUTO_OPTIMIZATION_WITH_SLOTS
+        assert refused.value.code.status == 403
+    assert changed.has_slots
+    assert put(current=changed).auto_optimization.enabled is False
+
+
+def test_slots_are_switched_off_by_a_policy_without_them():
+    changed = slots_policy(put(isAutoOptimizationEnabled=False))
+
+    back = slots_policy(changed, "--cb_explore_adf -q ::")
+
+    assert not back.has_slots
+    assert put(current=back, isAutoOptimizationEnabled=True).auto_optimization.enabled
+
+
+def test_a_policy_reset_keeps_the_kind_of_loop():
+    changed = reset_policy(slots_policy(put(isAutoOptimizationEnabled=False)), NOW)
+
+    assert changed.arguments == (
+        "--ccb_explore_adf --epsilon 0.2 --power_t 0 -l 0.001 --cb_type mtr -q ::"
+    )
+    assert reset_policy(CURRENT, NOW).arguments == CURRENT.arguments
+
+
+def test_a_declared_policy_with_slots_turns_auto_optimization_off():
+    document = {"policy": {"arguments": "--ccb_explore_adf -q ::"}}
+
+    declared = parse_loop_document(json.dumps(document).encode(), lambda: NOW).change(CURRENT)
+
+    assert declared.has_slots
+    assert not declared.auto_optimization.enabled
+    document["serviceConfiguration"] = {"isAutoOptimizationEnabled": True}
+    with pytest.raises(ContractError) as refused:
+        parse_loop_document(json.dumps(document).encode(), lambda: NOW)
+    assert refused.value.target == "serviceConfiguration.isAutoOptimizationEnabled"
 
 
 def test_excluded_actions_keep_their_places_in_the_ranking():

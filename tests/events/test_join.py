@@ -7,9 +7,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from shared.events.interaction import Interaction
+from shared.events.interaction import Interaction, SlotChoice, SlotsInteraction
 from shared.events.join import EARLY_REWARD, Leftovers, join
-from shared.events.observation import Observation
+from shared.events.observation import Observation, SlotReward
 from shared.events.rewards import Aggregation, RewardSettings
 
 START = datetime(2026, 1, 1, tzinfo=UTC)
@@ -34,6 +34,16 @@ def rewarded(value, seconds=1.0, event_id="e", name=None) -> Observation:
 
 def activated(seconds=1.0, event_id="e") -> Observation:
     return rewarded(None, seconds, event_id)
+
+
+def ranked_slots(event_id="e", seconds=0.0, *, deferred=False) -> SlotsInteraction:
+    choices = (SlotChoice("top", 0, (1, 0), (0.5, 0.5)), SlotChoice("side", 1, (0,), (1.0,)))
+    return SlotsInteraction(event_id, at(seconds), b"{}", ("a", "b"), choices, deferred=deferred)
+
+
+def rewarded_slots(*rewards, seconds=1.0, event_id="e") -> Observation:
+    parts = tuple(SlotReward(slot, value) for slot, value in rewards)
+    return Observation(event_id, f"{event_id}{rewards}{seconds}", at(seconds), None, parts)
 
 
 def join_all(interactions, observations, settings=WAIT):
@@ -139,6 +149,68 @@ def test_an_observation_without_interaction_is_dangling():
     assert len(counts.dangling) == 1
 
 
+@pytest.mark.parametrize(
+    ("aggregation", "rewards"),
+    [("earliest", (0.5, 0.25)), ("average", (-0.1, 0.25)), ("median", (0.0, 0.25)),
+     ("sum", (-0.3, 0.25)), ("min", (-0.8, 0.25)), ("max", (0.5, 0.25))],
+)  # fmt: skip
+def test_each_slots_rewards_are_aggregated_in_the_order_of_calls_and_within_them(
+    aggregation, rewards
+):
+    observations = [
+        rewarded_slots(("top", 0.0), seconds=5),
+        rewarded_slots(("top", 0.5), ("side", 0.25), ("top", -0.8), seconds=1),
+        rewarded_slots(("top", 1.0), ("side", 1.0), seconds=10),
+    ]
+
+    [joined], counts = join_all(
+        [ranked_slots()], observations, RewardSettings(WAIT.wait, Aggregation(aggregation))
+    )
+
+    assert joined.rewards == pytest.approx(rewards)
+    assert [each.delay for each in counts.late] == [timedelta(seconds=10)]
+    assert counts.dangling == ()
+
+
+def test_a_slot_without_reward_gets_the_default():
+    [joined], _ = join_all([ranked_slots()], [rewarded_slots(("side", 1.0))])
+
+    assert joined.rewards == (-0.5, 1.0)
+    assert joined.is_rewarded
+
+
+def test_one_activation_is_for_all_slots():
+    rewards = [rewarded_slots(("top", 1.0), event_id=event_id) for event_id in "ef"]
+    interactions = [ranked_slots(event_id, deferred=True) for event_id in "ef"]
+
+    examples, _ = join_all(interactions, [*rewards, activated(2, "f")])
+
+    assert [example.is_active for example in examples] == [False, True]
+    assert examples[1].rewards == (1.0, -0.5)
+
+
+def test_a_reward_of_an_unknown_slot_is_dangling_and_the_rest_of_its_call_counts():
+    observations = [rewarded_slots(("foot", 1.0), ("side", 1.0)), rewarded_slots(("foot", 1.0))]
+
+    [joined], counts = join_all([ranked_slots()], observations)
+
+    assert joined.rewards == (-0.5, 1.0)
+    assert [seen.slot_rewards for seen in joined.observations] == [(SlotReward("side", 1.0),)]
+    assert [seen.slot_rewards for seen in counts.dangling] == [(SlotReward("foot", 1.0),)] * 2
+
+
+def test_a_reward_of_the_other_kind_is_dangling():
+    interactions = [ranked("e"), ranked_slots("f")]
+    observations = [rewarded_slots(("top", 1.0), event_id="e"), rewarded(1.0, event_id="f")]
+
+    (single, slots), counts = join_all(interactions, observations)
+
+    assert (single.reward, slots.rewards) == (-0.5, (-0.5, -0.5))
+    assert not single.is_rewarded
+    assert not slots.is_rewarded
+    assert list(counts.dangling) == observations
+
+
 EVENT_IDS = st.sampled_from([f"id{i}" for i in range(12)])
 INTERACTIONS = st.lists(
     st.builds(ranked, EVENT_IDS, st.integers(0, 600), deferred=st.booleans()), max_size=25
@@ -154,9 +226,33 @@ OBSERVATIONS = st.lists(
     max_size=40,
     unique_by=lambda o: (o.event_id, o.id),
 )
+SLOT_REWARDS = st.lists(
+    st.builds(
+        Observation,
+        EVENT_IDS,
+        st.integers(10**6, 10**7).map(str),
+        st.integers(-150, 650).map(at),
+        st.none(),
+        st.lists(
+            st.builds(SlotReward, st.sampled_from(["top", "side", "foot"]), st.floats(-1, 1)),
+            min_size=1,
+            max_size=4,
+        ).map(tuple),
+    ),
+    max_size=20,
+    unique_by=lambda o: (o.event_id, o.id),
+)
+OVER_SLOTS = st.lists(
+    st.builds(ranked_slots, EVENT_IDS, st.integers(0, 600), deferred=st.booleans()), max_size=10
+)
 
 
-@given(INTERACTIONS, OBSERVATIONS, st.sampled_from(Aggregation), st.sets(st.integers(1, 600)))
+@given(
+    st.builds(list.__add__, INTERACTIONS, OVER_SLOTS),
+    st.builds(list.__add__, OBSERVATIONS, SLOT_REWARDS),
+    st.sampled_from(Aggregation),
+    st.sets(st.integers(1, 600)),
+)
 def test_however_time_is_cut_the_examples_and_counts_are_the_same(
     interactions, observations, aggregation, cuts
 ):

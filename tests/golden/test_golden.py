@@ -7,16 +7,22 @@ from pathlib import Path
 import pytest
 
 from shared.contract.model_properties import render_model_properties
+from shared.contract.multislot import parse_slots_rank, render_slots_rank
 from shared.contract.operations import OPERATIONS
 from shared.contract.policy import parse_policy, render_policy, reset_policy
 from shared.contract.rank import parse_rank, render_rank
-from shared.contract.reward import parse_reward
+from shared.contract.reward import parse_reward, parse_slot_rewards
 from shared.contract.service_configuration import (
     parse_service_configuration,
     render_service_configuration,
 )
 from shared.contract.versions import ApiVersion
-from shared.events.interaction import ExcludedAction, Interaction
+from shared.events.interaction import (
+    ExcludedAction,
+    Interaction,
+    SlotChoice,
+    SlotsInteraction,
+)
 from shared.services.loop_settings import LoopSettings
 
 NOW = datetime(2021, 8, 4, 21, 31, 56, tzinfo=UTC)
@@ -72,6 +78,40 @@ def test_the_features_of_a_rank_are_kept(golden):
         action["features"] for action in given["actions"]
     ]
     assert request.event_id == given.get("eventId")
+
+
+@cases("MultiSlot_Rank")
+def test_a_multi_slot_rank_is_answered_as_it_was(golden):
+    request = parse_slots_rank(sent(golden))
+    names = [action.id for action in request.actions]
+    decision = golden["decision"]
+    choices = tuple(
+        SlotChoice(slot.id, names.index(slot.baseline), (names.index(chosen),), (1.0,))
+        for slot, chosen in zip(request.slots, decision["chosen"], strict=True)
+    )
+
+    answer = render_slots_rank(
+        SlotsInteraction(decision["event_id"], NOW, b"{}", tuple(names), choices)
+    )
+
+    assert json.loads(answer) == golden["response"]
+
+
+@cases("MultiSlot_Rank")
+def test_the_slots_of_a_multi_slot_rank_are_kept(golden):
+    request = parse_slots_rank(sent(golden))
+
+    for slot, given in zip(request.slots, golden["request"]["slots"], strict=True):
+        assert (slot.id, slot.baseline) == (given["id"], given["baselineAction"])
+        assert json.loads(slot.features) == given["features"]
+        assert slot.excluded == set(given.get("excludedActions", []))
+
+
+@cases("MultiSlotEvents_Reward", "values")
+def test_a_multi_slot_reward_has_the_values_that_were_sent(golden):
+    rewards = parse_slot_rewards(sent(golden))
+
+    assert {reward.slot: reward.value for reward in rewards} == golden["values"]
 
 
 @cases("Events_Reward", "value")

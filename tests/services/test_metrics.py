@@ -192,7 +192,7 @@ def unmatched_rewards(world, cursor):
         o
         for o in observed
         if o.reward is not None
-        and not any(within_wait(o, time, WAIT) for time in ranked.get(o.event_id, []))
+        and not any(within_wait(o.time, time, WAIT) for time in ranked.get(o.event_id, []))
         and (o.time + EARLY_REWARD).timestamp() < cursor
     ]
 

@@ -9,12 +9,19 @@ from contextlib import asynccontextmanager
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
+import msgspec
 import pytest
 
 from shared import wiring
 from shared.events.event_ids import shard_of
-from shared.events.interaction import ExcludedAction, Interaction
-from shared.events.observation import Observation
+from shared.events.interaction import (
+    ExcludedAction,
+    Interaction,
+    SlotChoice,
+    SlotsInteraction,
+)
+from shared.events.learning_mode import LearningMode
+from shared.events.observation import Observation, SlotReward
 from shared.services.ports import (
     Conflict,
     EntityTooLarge,
@@ -23,6 +30,7 @@ from shared.services.ports import (
     MissingSpace,
 )
 from shared.settings import Settings
+from shared.storage.event_codec import row_interaction, row_observation
 from shared.storage.memory import InMemoryBlobStore, InMemoryEventStore
 from shared.wiring import Stores
 
@@ -118,6 +126,52 @@ async def test_an_interaction_comes_back_as_it_was(stores, space):
     assert list(await stores.events.interactions(space, BUCKET, BUCKET + 60)) == [
         (BUCKET, interaction())
     ]
+
+
+SLOTS_INTERACTION = SlotsInteraction(
+    "e",
+    NOW,
+    b'{"FromUrl":[],"_multi":[],"_slots":[]}',
+    ("a", "ü"),
+    (SlotChoice("ö", 1, (1, 0), (0.9, 0.1)), SlotChoice("empty", 0, (), ())),
+    "v1",
+    deferred=True,
+    mode=LearningMode.APPRENTICE,
+)
+
+
+async def test_an_interaction_over_slots_comes_back_as_it_was(stores, space):
+    stored = await stores.events.add_interaction(space, BUCKET, SLOTS_INTERACTION)
+    again = await stores.events.add_interaction(space, BUCKET, interaction())
+
+    assert stored == again == SLOTS_INTERACTION
+    assert list(await stores.events.interactions(space, BUCKET, BUCKET + 60)) == [
+        (BUCKET, SLOTS_INTERACTION)
+    ]
+    [ranked] = await stores.events.ranked_events(space, BUCKET, BUCKET + 60)
+    assert (ranked.event_id, ranked.time) == ("e", NOW)
+
+
+async def test_rewards_of_slots_come_back_in_their_order(stores, space):
+    rewards = tuple(SlotReward(slot, value) for slot, value in (("ö", 0.5), ("b", 1), ("ö", -1)))
+    observation = Observation("e", "0000000000001.abcd", NOW, None, rewards)
+    await stores.events.add_observation(space, BUCKET, observation)
+
+    assert await stores.events.observations(space, BUCKET, BUCKET + 60) == [observation]
+
+
+def test_rows_from_before_there_were_slots_are_read():
+    payload = {
+        "event_id": "e", "time": NOW, "context": b"{}", "actions": ["a"], "ranking": [0],
+        "probabilities": [1.0], "model_version": "v1", "deferred": False, "excluded": [],
+    }  # fmt: skip
+    observed = {"event_id": "e", "id": "1.a", "time": NOW, "reward": 0.5}
+
+    found = row_interaction({"data0": msgspec.msgpack.encode(payload)})
+    seen = row_observation({"data0": msgspec.msgpack.encode(observed)})
+
+    assert found == Interaction("e", NOW, b"{}", ("a",), (0,), (1.0,), "v1")
+    assert seen == Observation("e", "1.a", NOW, 0.5)
 
 
 async def test_the_first_interaction_of_an_id_stays_within_its_bucket(stores, space):
