@@ -160,12 +160,8 @@ def training(actions: int, policy: str, events: int) -> Figure:
 
         def ours() -> None:
             learner = Learner(parse(arguments))
-            weights = learner.regressor.weights
-            for number, example in enumerate(examples()):
-                if number % 500 == 0:  # what a policy remembers of an action grows stale
-                    serving = Policy(learner.settings, weights)
-                serving.decide_json(example.context)
-                learner.learn(example)
+            assert sum(1 for _ in learner.decide_and_learn(examples())) == events
+            assert learner.learned == events
 
         def theirs() -> None:
             run = f"{arguments} --dsjson -d {path} --quiet --no_stdin"

@@ -19,7 +19,7 @@ Shape = tuple[tuple[int, int], ...]
 """Namespace bytes in Vowpal Wabbit's order, each with its number of features."""
 
 CACHE_BUDGET = 48 << 20
-"""Bytes that known actions may take; one of 20 features costs about 1.2 kB."""
+"""Bytes that known actions may take; one of 20 features costs about 2 kB."""
 
 _ROOT = " "
 _LARGEST = float(np.finfo(np.float32).max)
@@ -108,7 +108,7 @@ def _read_known(texts: Iterable[bytes]) -> dict[bytes, Features]:
     features = {}
     for text in texts:
         features[text] = found = _walk_action(text, zeros=False)
-        _known_actions.put(text, found, len(text) + 16 * len(found.hashes) + 700)
+        _known_actions.put(text, found, len(text) + 64 * len(found.hashes) + 500)
     return features
 
 

@@ -7,8 +7,8 @@ Source: ``gd.cc`` (``compute_rate_decay``, ``pred_per_update_feature``, ``get_pr
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
 
+import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
@@ -25,9 +25,8 @@ Undo = list[tuple[Floats, Slots, Floats]]
 _ONE = np.float32(1)
 
 
-@dataclass(slots=True, eq=False)
-class Row:
-    """The features of an example, and what of the update does not depend on what was learned.
+class Row(msgspec.Struct, gc=False):
+    """The features of an example, and what of the update does not depend on the weights.
 
     Attributes:
         slots: First weight of each feature, in Vowpal Wabbit's order; repeats allowed.
@@ -36,6 +35,9 @@ class Row:
         squares: The squares of these.
         rounds: Which features to update together, so that every slot sees its features in their
             order; None if no two features share a slot.
+        growths: How often scales had grown when what follows was worked out; -1 if it was not.
+        rates: Each feature's rate, but for its gradients' part.
+        norm: The sum of x²/N².
     """
 
     slots: Slots
@@ -43,6 +45,9 @@ class Row:
     sizes: Floats
     squares: Floats
     rounds: Sequence[Slots] | None
+    growths: int = -1
+    rates: Floats | None = None
+    norm: float = 0.0
 
     def at(self, features: Slots) -> "Row":
         """Return the row of some features, which share no slot."""
@@ -58,21 +63,8 @@ class Row:
         """Return the row with the ``offset``-th weight of each feature, of ``size`` weights."""
         if not offset:
             return self
-        return replace(self, slots=(self.slots + offset) & (size - 1))
-
-
-def rows(slots: Slots, values: Floats) -> list[Row]:
-    """Return the rows of ``examples x features`` slots and values."""
-    sizes = np.maximum(np.abs(values), SMALLEST)
-    squares = sizes * sizes
-    ordered = np.sort(slots.astype(np.uint32), axis=1)
-    shared = (ordered[:, 1:] == ordered[:, :-1]).any(axis=1).tolist()
-    return [
-        Row(own, of_own, size, square, _rounds(own) if shares else None)
-        for own, of_own, size, square, shares in zip(
-            slots, values, sizes, squares, shared, strict=True
-        )
-    ]
+        slots = (self.slots + offset) & (size - 1)
+        return Row(slots, self.values, self.sizes, self.squares, self.rounds)
 
 
 class GradientDescent:
@@ -108,11 +100,45 @@ class GradientDescent:
         self.gravity = 0.0
         self.contraction = 1.0
         self._fixed_range = not (settings.min_prediction is settings.max_prediction is None)
+        self._growths = 0  # how often scales have grown
         self._regularized = bool(settings.l1 or settings.l2)
         self._half = settings.power_t == 0.5
+        # other powers may differ in the last bit between one row and many, as NumPy has them
+        self._can_be_steady = (
+            settings.normalized
+            and (self._half or settings.power_t == 0.0)
+            and not self._regularized
+        )
         self._rate = settings.learning_rate
         if not settings.adaptive and not settings.normalized:
             self._rate *= settings.initial_t**settings.power_t
+
+    def rows(self, slots: Slots, values: Floats) -> list[Row]:
+        """Return the rows of ``examples x features`` slots and values, to be learned soon.
+
+        What follows from the scales as they are now is worked out for all of them at once. It
+        serves the rows learned before scales grow; updates are the same to the bit without it.
+        """
+        sizes = np.maximum(np.abs(values), SMALLEST)
+        squares = sizes * sizes
+        ordered = np.sort(slots.astype(np.uint32), axis=1)
+        shared = np.any(ordered[:, 1:] == ordered[:, :-1], axis=1).tolist()
+        rounds = [_rounds(own) if any_ else None for own, any_ in zip(slots, shared, strict=True)]
+        found = list(map(Row, slots, values, sizes, squares, rounds))
+        self._foresee(found, slots, sizes, squares)
+        return found
+
+    def _foresee(self, rows: Sequence[Row], slots: Slots, sizes: Floats, squares: Floats) -> None:
+        """Work out what follows from scales, of the rows that these are large enough for."""
+        if not self._can_be_steady or not slots.size:
+            return
+        scales = self.scales.take(slots)
+        steady = np.all(sizes <= scales, axis=1).tolist()
+        rates, terms = self._by_scale(scales, squares)
+        norms = np.add.accumulate(terms, axis=1)[:, -1].tolist()
+        for row, is_steady, its_rates, norm in zip(rows, steady, rates, norms, strict=True):
+            if is_steady and row.rounds is None:
+                row.growths, row.rates, row.norm = self._growths, its_rates, norm
 
     def effective_weights(self) -> Floats:
         """Return a copy of the weights, regularised."""
@@ -131,7 +157,11 @@ class GradientDescent:
     def score(self, row: Row, offset: int = 0) -> float:
         """Return the prediction for an example, whatever its size."""
         row = row.moved(offset, len(self.weights))
-        return _in_order(self._effective(self.weights.take(row.slots)) * row.values)
+        return _in_order(self.take(row.slots) * row.values)
+
+    def take(self, slots: Slots | NDArray[np.uint32]) -> Floats:
+        """Return the weights of slots, regularised."""
+        return self._effective(self.weights.take(slots))
 
     def learn(self, row: Row, label: float, weight: float, offset: int = 0) -> bool:
         """Move the weights towards ``label`` for one example; the clock is the caller's to move.
@@ -147,6 +177,14 @@ class GradientDescent:
         Returns:
             False if a number was not finite; nothing has changed then.
         """
+        if row.growths >= 0 and not offset:
+            if row.growths < self._growths:
+                self._foresee((row,), row.slots[None], row.sizes[None], row.squares[None])
+            if row.growths == self._growths and row.rates is not None:
+                try:
+                    return self._learn_steadily(row, row.rates, float(np.float32(label)), weight)
+                except ArithmeticError:
+                    return False
         before = (
             self.norms[offset], self.total_weights[offset],
             self.lowest, self.highest, self.gravity, self.contraction,
@@ -186,6 +224,44 @@ class GradientDescent:
         change *= step * scale
         np.add.at(self.weights, slots, change)
         _require(_finite(self.weights.take(slots)))
+
+    def _learn_steadily(self, row: Row, rates: Floats, label: float, weight: float) -> bool:
+        """Do what ``_learn`` does where scales do not grow, which is most of training.
+
+        The new numbers are all worked out before any is changed.
+        """
+        slots, values = row.slots, row.values
+        lowest, highest = self.lowest, self.highest
+        if not self._fixed_range:
+            lowest, highest = min(lowest, label), max(highest, label)
+        weights = self.weights.take(slots)
+        predicted = _in_order(weights * values)
+        error = label - min(max(predicted, lowest), highest)
+        if not (math.isfinite(predicted) and math.isfinite(error) and weight < math.inf):
+            return False
+        if error:
+            per_update = row.norm
+            if self.settings.adaptive:
+                gradients = self.gradients.take(slots)
+                gradients += row.squares * (4.0 * weight * error * error)
+                if not _finite(gradients):
+                    return False
+                if self._half:
+                    rates = np.reciprocal(np.sqrt(gradients)) * rates
+                    per_update = _in_order(row.squares * rates)
+            norm, total = self.norms[0] + weight * row.norm, self.total_weights[0] + weight
+            scale = self._norm_scale(total / norm)
+            change = values * rates
+            change *= self._step(error, weight, per_update * scale) * scale
+            weights += change
+            if not _finite(weights):
+                return False
+            self.weights[slots] = weights
+            if self.settings.adaptive:
+                self.gradients[slots] = gradients
+            self.norms[0], self.total_weights[0] = norm, total
+        self.lowest, self.highest = lowest, highest
+        return True
 
     def _effective(self, weights: Floats) -> Floats:
         """Return weights moved towards zero by gravity, and contracted."""
@@ -246,24 +322,26 @@ class GradientDescent:
         if not settings.normalized:
             assert rates is not None  # noqa: S101  # one of the two is on
             return rates, _in_order(squares * rates), 0.0
-        scales = self._grow_scales(row.slots, row.sizes, undo)
+        by_scale, terms = self._by_scale(self._grow_scales(row.slots, row.sizes, undo), squares)
+        norm = _in_order(terms)
+        _require(math.isfinite(norm))
+        if rates is not None:
+            rates = rates * by_scale
+            return rates, _in_order(squares * rates), norm
+        if self._half or not settings.power_t:
+            return by_scale, norm, norm
+        return by_scale, _in_order(squares * by_scale), norm
+
+    def _by_scale(self, scales: Floats, squares: Floats) -> tuple[Floats, Floats]:
+        """Return each feature's rate, but for its gradients' part, and its x²/N²."""
         inverse = _ONE / scales
         normed = inverse * inverse
-        norm = _in_order(squares * normed)
-        _require(math.isfinite(norm))
+        terms = squares * normed
         if self._half:
-            by_scale = inverse if settings.adaptive else normed
-        elif settings.power_t:
-            by_scale = (scales * scales) ** np.float32(settings.power_t - 1.0)
-        else:
-            by_scale = normed
-        if rates is None:
-            rates = by_scale
-            if by_scale is normed:
-                return rates, norm, norm
-        else:
-            rates = rates * by_scale
-        return rates, _in_order(squares * rates), norm
+            return (inverse if self.settings.adaptive else normed), terms
+        if self.settings.power_t:
+            return (scales * scales) ** np.float32(self.settings.power_t - 1.0), terms
+        return normed, terms
 
     def _adapt(self, slots: Slots, more: Floats, undo: Undo) -> Floats | None:
         """Add to G; return its power as rates, None if that is 1 and scales will follow."""
@@ -296,6 +374,7 @@ class GradientDescent:
                 ratio *= ratio
             self.weights[slots[known]] *= ratio
         undo.append((self.scales, slots, old))
+        self._growths += 1
         scales = np.maximum(old, sizes)
         self.scales[slots] = scales
         return scales
@@ -325,7 +404,7 @@ def _in_order(terms: Floats) -> float:
     Any other order rounds otherwise, and where a prediction hits its label but for rounding, the
     adaptive update turns that into rates that differ visibly.
     """
-    return float(np.add.accumulate(terms)[-1]) if terms.size else 0.0
+    return np.add.accumulate(terms).item(-1) if terms.size else 0.0
 
 
 def _finite(numbers: Floats) -> bool:

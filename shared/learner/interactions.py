@@ -9,9 +9,9 @@ shared ones. A *plan* says, for rows of one shape, which columns each term combi
 import itertools
 import math
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
 from functools import lru_cache
 
+import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
@@ -44,8 +44,7 @@ Terms = tuple[Columns, ...]
 """Blocks of terms of one order each: ``order x terms`` columns of a row."""
 
 
-@dataclass(frozen=True, slots=True, eq=False)
-class Pairs:
+class Pairs(msgspec.Struct, frozen=True, eq=False):
     """Terms of one or two features, as pairs of columns of two *extended* rows.
 
     An extended row of hashes is 0, the hashes, and the hashes multiplied by FNV; one of values
@@ -65,8 +64,7 @@ class Pairs:
     right_values: Columns
 
 
-@dataclass(frozen=True, slots=True, eq=False)
-class Numbered:
+class Numbered(msgspec.Struct, frozen=True, eq=False):
     """Pairs that are combined with the slot's index: ``own``, ``common`` and ``mixed`` ones."""
 
     own: Pairs
@@ -74,8 +72,7 @@ class Numbered:
     mixed: Pairs
 
 
-@dataclass(frozen=True, slots=True, eq=False)
-class Plan:
+class Plan(msgspec.Struct, frozen=True, eq=False):
     """The terms of rows of one shape.
 
     ``own`` terms have features of the action (and the constant) only, ``common`` ones shared

@@ -18,9 +18,9 @@ from shared.learner.features import (
     shared_features,
     split_decision,
 )
-from shared.learner.gradient_descent import GradientDescent, Row, rows
+from shared.learner.gradient_descent import GradientDescent, Row
 from shared.learner.interactions import Plan, hashes, interactions_of, products
-from shared.learner.policy import Policy
+from shared.learner.policy import Decision, LivePolicy, Policy
 from shared.learner.sampling import Sampling
 from shared.learner.slot_features import NO_SLOT, are_numbered, contexts, read_slots, split_slots
 
@@ -28,8 +28,7 @@ _EXAMPLES_AT_ONCE = 256
 _TERMS_AT_ONCE = 1 << 19
 
 
-@dataclass(frozen=True, slots=True)
-class Example:
+class Example(msgspec.Struct, frozen=True, gc=False):
     """A logged decision and how it turned out.
 
     Attributes:
@@ -88,8 +87,7 @@ class SlotsExample:
         return tuple(cost for cost in known if cost is not None)
 
 
-@dataclass(slots=True, eq=False)
-class _Offered:
+class _Offered(msgspec.Struct, gc=False):
     """Features of one action and its context, not yet combined."""
 
     action: Features
@@ -97,13 +95,18 @@ class _Offered:
     plan: Plan
 
 
-@dataclass(slots=True, eq=False)
-class _Read:
+class _Read(msgspec.Struct, gc=False):
     """A choice of an example that was read, with those of its actions that are learned."""
 
     example: Example
-    n_actions: int
+    context: Features
+    actions: Sequence[msgspec.Raw]
     rows: list[_Offered]
+
+    @property
+    def n_actions(self) -> int:
+        """How many actions were offered."""
+        return len(self.actions)
 
 
 class Learner:
@@ -155,18 +158,35 @@ class Learner:
 
     def learn_many(self, examples: Iterable[Example | SlotsExample]) -> None:
         """Learn examples one after the other; only their features are combined many at once."""
-        rest = iter(examples)
-        with np.errstate(all="ignore"):
-            while batch := list(itertools.islice(rest, _EXAMPLES_AT_ONCE)):
-                self._learn_batch(batch)
+        for _ in self._learning(examples):
+            pass
+
+    def decide_and_learn(self, examples: Iterable[Example | SlotsExample]) -> Iterator[Decision]:
+        """Yield the decision on each example just before it is learned (progressive validation).
+
+        It is that of ``policy()`` at that moment, but for rounding. An example over slots gives one
+        for each slot that is learned, an example that cannot be read gives none.
+        """
+        live = LivePolicy(self.settings, self.regressor)
+        for choice in self._learning(examples):
+            live.history = self._history()
+            yield live.decide_within(choice.context, list(map(bytes, choice.actions)))
 
     def policy(self) -> Policy:
         """Return what has been learned so far; later learning does not change it."""
-        history = History(self.choices, self.lowest, self.highest)
         weights = self.regressor.effective_weights()
-        return Policy(self.settings, weights, history, self.knows_slots)
+        return Policy(self.settings, weights, self._history(), self.knows_slots)
 
-    def _learn_batch(self, batch: Iterable[Example | SlotsExample]) -> None:
+    def _history(self) -> History:
+        return History(self.choices, self.lowest, self.highest)
+
+    def _learning(self, examples: Iterable[Example | SlotsExample]) -> Iterator[_Read]:
+        """Learn examples one after the other; yield each choice just before it is learned."""
+        rest = iter(examples)
+        while batch := list(itertools.islice(rest, _EXAMPLES_AT_ONCE)):
+            yield from self._learn_batch(batch)
+
+    def _learn_batch(self, batch: Iterable[Example | SlotsExample]) -> Iterator[_Read]:
         waiting: list[list[_Read]] = []
         terms = 0
         for example in batch:
@@ -177,9 +197,9 @@ class Learner:
             waiting.append(read)
             terms += sum(row.plan.size for choice in read for row in choice.rows)
             if terms > _TERMS_AT_ONCE:
-                self._learn_read(waiting)
+                yield from self._learn_read(waiting)
                 waiting, terms = [], 0
-        self._learn_read(waiting)
+        yield from self._learn_read(waiting)
 
     def _read(self, example: Example | SlotsExample) -> list[_Read] | None:
         """Return an example's choices with their features; None if it cannot be learned."""
@@ -242,26 +262,31 @@ class Learner:
             and 0 <= choice.chosen < len(actions)
         ):
             raise FeatureError("a number of the example cannot be used")
-        used = [bytes(action) for action in actions]
         if self._learns_chosen_only:
-            used = used[choice.chosen : choice.chosen + 1]
+            used = [bytes(actions[choice.chosen])]
+        else:
+            used = list(map(bytes, actions))
         rows = [
             _Offered(action, context, self._interactions.plan(action.shape, context.shape))
             for action in features_of_actions(used)
         ]
-        return _Read(choice, len(actions), rows)
+        return _Read(choice, context, actions, rows)
 
-    def _learn_read(self, waiting: Sequence[Sequence[_Read]]) -> None:
+    def _learn_read(self, waiting: Sequence[Sequence[_Read]]) -> Iterator[_Read]:
         choices = itertools.chain.from_iterable(waiting)
         combined = iter(self._combined([row for choice in choices for row in choice.rows]))
         for read in waiting:
             rows = [list(itertools.islice(combined, len(choice.rows))) for choice in read]
-            if all(map(self._learn_choice, read, rows)):
+            for choice, its_rows in zip(read, rows, strict=True):
+                yield choice
+                if not self._learn_choice(choice, its_rows):
+                    self.skipped += 1
+                    break
+            else:
                 self.learned += 1
                 self.regressor.time += read[0].example.weight
-            else:
-                self.skipped += 1
 
+    @np.errstate(all="ignore")
     def _learn_choice(self, read: _Read, rows: Sequence[Row]) -> bool:
         exploration = self.settings.exploration
         if isinstance(exploration, Cover):
@@ -366,6 +391,7 @@ class Learner:
             costs.append(predicted + correction)
         return costs
 
+    @np.errstate(all="ignore")
     def _combined(self, waiting: Sequence[_Offered]) -> list[Row]:
         """Return slots and values of each row's terms, in Vowpal Wabbit's order."""
         by_plan: dict[int, list[int]] = {}
@@ -393,7 +419,7 @@ class Learner:
         terms = alike[0].plan.terms
         if not terms:
             nothing = np.zeros((len(alike), 0), np.float32)
-            return rows(nothing.astype(np.intp), nothing)
+            return self.regressor.rows(nothing.astype(np.intp), nothing)
         slots = np.concatenate([hashes(block, columns) for block in terms], axis=1) & self._mask
         combined = np.concatenate([products(block, values) for block in terms], axis=1)
-        return rows(slots.astype(np.intp), combined)
+        return self.regressor.rows(slots.astype(np.intp), combined)

@@ -10,7 +10,8 @@ from numpy.typing import NDArray
 from shared.learner.arguments import LearningSettings
 from shared.learner.exploration import History, best_first
 from shared.learner.features import FeatureError, Features, shared_features, split_decision
-from shared.learner.scorer import Scorer
+from shared.learner.gradient_descent import GradientDescent
+from shared.learner.scorer import LiveScorer, Scorer
 
 Floats = NDArray[np.float32]
 
@@ -133,3 +134,12 @@ class Policy:
         if not actions:
             raise FeatureError("a decision needs an action")
         return self.decide(shared, list(map(bytes, actions)))
+
+
+class LivePolicy(Policy):
+    """Decides by weights that are still being learned; its history is the caller's to keep."""
+
+    def __init__(self, settings: LearningSettings, regressor: GradientDescent) -> None:
+        """Use what the regressor has learned whenever a decision is made."""
+        super().__init__(settings, regressor.weights)
+        self._scorers = [LiveScorer(settings, regressor, offset) for offset in settings.offsets]

@@ -7,15 +7,16 @@ in a table, so a decision takes as many calls of NumPy for fifty actions as for 
 """
 
 import math
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Sequence
 from threading import Lock
 
+import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
 from shared.learner.arguments import LearningSettings
 from shared.learner.features import Features, Shape, read_actions
+from shared.learner.gradient_descent import GradientDescent
 from shared.learner.interactions import (
     FNV,
     Numbered,
@@ -49,7 +50,6 @@ class Scorer:
 
     def __init__(self, settings: LearningSettings, weights: Floats, offset: int) -> None:
         """Use the ``offset``-th of the weights that each feature has."""
-        self._weights = weights
         self._mask = np.array(len(weights) - 1)  # NumPy takes arrays quicker than numbers
         self._stride = settings.stride
         self._offset = offset
@@ -61,6 +61,7 @@ class Scorer:
             settings.keep,
             settings.duplicate_interactions,
         )
+        self._take: Callable[[Slots | NDArray[np.uint32]], Floats] = weights.take
         members = settings.exploration.members
         self._actions_budget = ACTIONS_BUDGET // members
         self._sets_budget = SETS_BUDGET // members
@@ -148,7 +149,7 @@ class Scorer:
         found = self._weigh(mixed.slots ^ row.slots.take(mixed.right))
         found *= mixed.values
         scores: Floats = found.dot(row.values.take(mixed.right_values))
-        scores += group.scores
+        scores += self._own(group)
         if mixed.numbered:
             scores += self._numbered(mixed.numbered, row)
         if mixed.higher:
@@ -165,6 +166,10 @@ class Scorer:
         scores += found.dot(row.values.take(pairs.right_values))
         return scores
 
+    def _own(self, group: "_Group") -> Floats:
+        """Return each action's part of the score that has nothing to do with the context."""
+        return group.scores
+
     def _higher_mixed(self, terms: Terms, group: "_Group", row: "_Row") -> Floats:
         """Return each action's sum of terms of three and more features with the context."""
         width, shared = group.table.values.shape[1], len(row.values)
@@ -179,6 +184,14 @@ class Scorer:
             np.concatenate((own_values, context_values), axis=1),
         )
 
+    def _own_scores(self, plan: Plan, slots: Slots, values: Floats) -> Floats:
+        """Return each action's sum of its own terms, by its extended rows."""
+        scores = self._within(plan.own, slots, values)
+        if plan.higher_own:
+            width = values.shape[1]
+            scores += self._higher(plan.higher_own, slots[:, 1:width], values[:, 1:])
+        return scores
+
     def _within(self, pairs: Pairs, slots: Slots, values: Floats) -> Floats:
         """Return each row's sum of pairs within its extended rows ``slots`` and ``values``."""
         rows = len(slots)
@@ -190,10 +203,8 @@ class Scorer:
                     self._within(pairs, slots[half:], values[half:]),
                 )
             )
-        found = self._weigh(slots.take(pairs.left, axis=1) ^ slots.take(pairs.right, axis=1))
-        found *= values.take(pairs.left_values, axis=1)
-        found *= values.take(pairs.right_values, axis=1)
-        total: Floats = np.add.reduce(found, axis=1)
+        found, both = _pairs(pairs, slots, values)
+        total: Floats = np.add.reduce(self._weigh(found) * both, axis=1)
         return total
 
     def _higher(self, terms: Terms, row: Slots, values: Floats) -> Floats:
@@ -219,7 +230,7 @@ class Scorer:
         """Return the weights of slots, which are cut to the model's size."""
         if self._offset:
             slots = (slots + self._offset) & self._mask
-        return self._weights.take(slots)
+        return self._take(slots)
 
     def _weigh_numbered(self, pairs: Slots, row: "_Row") -> Floats:
         """Return the weights of pairs combined with the slot's index; overwrites ``pairs``."""
@@ -246,7 +257,7 @@ class Scorer:
         comes_again = hash(texts) in self._seen
         groups = [_Group(table, *each, comes_again) for table, each in by_table.items()]
         if comes_again:
-            cost = sum(map(len, texts)) + _SHAPES_KEPT * sum(group.budget for group in groups)
+            cost = sum(map(len, texts)) + (_SHAPES_KEPT + 1) * sum(group.budget for group in groups)
             self._sets.put(texts, groups, cost)
         elif len(self._seen) < _SETS_SEEN:
             self._seen.add(hash(texts))
@@ -263,10 +274,7 @@ class Scorer:
             for shape, alike, hashed, values in read_actions(new, zeros=True):
                 plan = self._interactions.plan(shape, ())
                 slots, extended = self._extended(hashed, values)
-                scores = self._within(plan.own, slots, extended)
-                if plan.higher_own:
-                    width = extended.shape[1]
-                    scores += self._higher(plan.higher_own, slots[:, 1:width], extended[:, 1:])
+                scores = self._own_scores(plan, slots, extended)
                 table = self._tables.setdefault(shape, _Table(shape))
                 first = table.append(slots, extended, scores)
                 for row, text in enumerate(alike, first):
@@ -282,8 +290,28 @@ class Scorer:
         self._spent = 0
 
 
-@dataclass(frozen=True, slots=True, eq=False)
-class _Row:
+class LiveScorer(Scorer):
+    """Predicts by weights that are still being learned: nothing that follows from them is kept."""
+
+    def __init__(self, settings: LearningSettings, regressor: GradientDescent, offset: int) -> None:
+        """Use the ``offset``-th of the weights that each feature has."""
+        super().__init__(settings, regressor.weights, offset)
+        self._take = regressor.take
+
+    def _own(self, group: "_Group") -> Floats:
+        if group.own is None:
+            plan = self._interactions.plan(group.table.shape, ())
+            rows = group.table.at(group.rows)
+            size = _BYTES_PER_PAIR * len(group.rows) * len(plan.own.left)
+            if plan.higher_own or size > group.budget:
+                return self._own_scores(plan, *rows)
+            group.own = _pairs(plan.own, *rows)
+        slots, values = group.own
+        total: Floats = np.add.reduce(self._weigh(slots) * values, axis=1)
+        return total
+
+
+class _Row(msgspec.Struct, frozen=True, eq=False):
     """A context: its shape, and its extended rows of slots and values."""
 
     shape: Shape
@@ -316,6 +344,10 @@ class _Table:
         self.scores = _appended(self.scores, first, scores)
         return first
 
+    def at(self, rows: Rows) -> tuple[Slots, Floats]:
+        """Return the extended rows of some actions."""
+        return self.slots.take(rows, axis=0), self.values.take(rows, axis=0)
+
 
 class _Group:
     """Actions of a decision that have the same shape.
@@ -327,9 +359,10 @@ class _Group:
         scores: Of each action, the part that has nothing to do with the context.
         budget: Bytes that their mixed pairs with one shape of context may take to be kept.
         mixed: Their mixed pairs with the latest shapes of context.
+        own: Slots and values of the pairs of each action alone, if weights are still learned.
     """
 
-    __slots__ = ("budget", "mixed", "positions", "rows", "scores", "table")
+    __slots__ = ("budget", "mixed", "own", "positions", "rows", "scores", "table")
 
     def __init__(
         self, table: _Table, positions: Sequence[int], rows: Sequence[int], keeps: bool
@@ -340,6 +373,7 @@ class _Group:
         self.scores = table.scores.take(self.rows)
         self.budget = 16384 + 4096 * len(rows) if keeps else 0
         self.mixed: dict[Shape, _Mixed] = {}
+        self.own: tuple[Slots, Floats] | None = None
 
     def halves(self) -> "tuple[_Group, _Group]":
         """Return the first and the last of the actions."""
@@ -373,8 +407,7 @@ class _Mixed:
 
     def __init__(self, group: _Group, plan: Plan) -> None:
         """Line up the pairs of a group's actions."""
-        slots = group.table.slots.take(group.rows, axis=0)
-        values = group.table.values.take(group.rows, axis=0)
+        slots, values = group.table.at(group.rows)
         self.slots = slots.take(plan.mixed.left, axis=1)
         self.values = values.take(plan.mixed.left_values, axis=1)
         self.right = plan.mixed.right
@@ -400,9 +433,7 @@ class _Numbered:
 
     def __init__(self, slots: Slots, values: Floats, pairs: Numbered) -> None:
         """Line up the pairs of actions, given their extended rows."""
-        self.own = slots.take(pairs.own.left, axis=1) ^ slots.take(pairs.own.right, axis=1)
-        self.own_values = values.take(pairs.own.left_values, axis=1)
-        self.own_values *= values.take(pairs.own.right_values, axis=1)
+        self.own, self.own_values = _pairs(pairs.own, slots, values)
         self.slots = slots.take(pairs.mixed.left, axis=1)
         self.values = values.take(pairs.mixed.left_values, axis=1)
         self.right = pairs.mixed.right
@@ -415,6 +446,13 @@ def _width(plan: Plan) -> int:
     if plan.numbered:
         width += len(plan.numbered.own.left) + len(plan.numbered.mixed.left)
     return width
+
+
+def _pairs(pairs: Pairs, slots: Slots, values: Floats) -> tuple[Slots, Floats]:
+    """Return slots and values of pairs within extended rows, ``rows x pairs``."""
+    both = values.take(pairs.left_values, axis=1)
+    both *= values.take(pairs.right_values, axis=1)
+    return slots.take(pairs.left, axis=1) ^ slots.take(pairs.right, axis=1), both
 
 
 def _appended(array: np.ndarray, count: int, more: np.ndarray) -> np.ndarray:

@@ -62,6 +62,57 @@ def test_one_example_at_a_time_gives_the_same_bytes(whole):
     assert dumps(learner) == whole[ARGUMENTS[0]]
 
 
+STEADY = ["-q ::", "--power_t 0 -l 0.01 -q ::", "--normalized --power_t 0.5 -q Fj"]
+
+
+@pytest.mark.parametrize("arguments", [*STEADY, "--cb_type ips -q Fj", "--min_prediction -0.5"])
+def test_updates_foreseen_give_the_same_bytes_as_one_by_one(arguments):
+    foreseeing, plain = learner_of(arguments), learner_of(arguments)
+    plain.regressor._can_be_steady = False
+    foreseen, steadily = [], foreseeing.regressor._learn_steadily
+    foreseeing.regressor._learn_steadily = lambda *row: foreseen.append(row) or steadily(*row)
+
+    foreseeing.learn_many(EXAMPLES * 3)
+    plain.learn_many(EXAMPLES * 3)
+
+    assert len(foreseen) > 100
+    assert dumps(foreseeing) == dumps(plain)
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        *ARGUMENTS,
+        "--bag 2 -q Fj -b 12",
+        "--squarecb -q Fj",
+        "--cover 2 -q Fj",
+        "--first 20 -q Fj",
+        "--cb_type dr -q Fj",
+        "--l1 1e-4 --l2 1e-4 -q Fj",
+    ],
+)
+def test_the_decision_before_an_example_is_learned_is_that_of_the_policy(arguments):
+    learner, other = learner_of(arguments), learner_of(arguments)
+
+    for decision, example in zip(learner.decide_and_learn(EXAMPLES), EXAMPLES, strict=True):
+        expected = other.policy().decide_json(example.context)
+        other.learn(example)
+        assert decision.scores == pytest.approx(expected.scores, abs=1e-6)
+        assert decision.probabilities == pytest.approx(expected.probabilities, abs=1e-5)
+
+    assert dumps(learner) == dumps(other)
+
+
+def test_an_example_that_cannot_be_read_gets_no_decision():
+    learner = learner_of()
+    unreadable = Example(b"not JSON", 0, -1.0, 0.5)
+
+    decisions = list(learner.decide_and_learn([unreadable, GOOD, unreadable]))
+
+    assert len(decisions) == 1
+    assert (learner.learned, learner.skipped) == (1, 2)
+
+
 def test_a_late_clock_survives_a_checkpoint():
     learner = learner_of("--initial_t 5 -q ::")
     learner.learn_many(EXAMPLES[:50])
@@ -106,6 +157,18 @@ def test_what_cannot_be_learned_is_counted_and_changes_nothing(arguments, bad):
     assert (learner.learned, learner.skipped) == (20, 1)
     learner.skipped = 0
     assert dumps(learner) == before
+
+
+def test_tiny_features_beside_huge_scales_are_skipped_or_learned_as_one_by_one():
+    context = decision_json(b'[{"x":%b}]', [action_json("a", b'[{"y":%b}]')])
+    examples = [Example(context % (number, number), 0, -1.0, 0.5) for number in (b"1e15", b"1e-30")]
+    foreseeing, plain = learner_of("--noconstant"), learner_of("--noconstant")
+    plain.regressor._can_be_steady = False
+
+    for learner in (foreseeing, plain):
+        learner.learn_many(examples * 5)
+
+    assert dumps(foreseeing) == dumps(plain)
 
 
 def test_a_score_that_is_not_a_number_counts_as_zero():

@@ -306,3 +306,28 @@ def test_slots_are_learned_under_their_own_argument_only():
     learner.learn_many(STEPS)
 
     assert (learner.learned, learner.skipped) == (0, 2)
+
+
+def test_an_example_over_slots_gets_a_decision_for_each_slot_that_is_learned():
+    learner, other = (Learner(parse("--ccb_explore_adf -q Fj")) for _ in range(2))
+    other.learn_many(EXAMPLES)
+
+    decisions = list(learner.decide_and_learn(EXAMPLES))
+
+    assert len(decisions) == learner.choices
+    assert dumps(learner) == dumps(other)
+
+
+def test_an_example_whose_first_slot_cannot_be_learned_does_not_disturb_those_after_it():
+    bad = SlotsExample(EXAMPLES[0].context, tuple(
+        None if outcome is None else Outcome(outcome.chosen, 1e38, outcome.probability)
+        for outcome in EXAMPLES[0].outcomes
+    ))  # fmt: skip
+    learner, other = (Learner(parse("--ccb_explore_adf -q Fj")) for _ in range(2))
+
+    learner.learn_many([*EXAMPLES[:20], bad, *EXAMPLES[20:40]])
+    other.learn_many(EXAMPLES[:40])
+
+    assert learner.skipped == 1
+    learner.skipped = 0
+    assert dumps(learner) == dumps(other)
