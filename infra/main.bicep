@@ -4,7 +4,7 @@ metadata description = 'Open Personalizer: function app, storage, keys, and what
 
 // -- what to build, and where ---------------------------------------------------------------
 
-@description('Short name of this installation; it begins every resource name.')
+@description('Short name of this installation, of lower-case letters, digits and hyphens; in every resource name.')
 @minLength(2)
 @maxLength(16)
 param name string
@@ -240,6 +240,7 @@ module endpoints 'modules/endpoints.bicep' = if (privateNetwork) {
     tags: tags
     networkId: network!.outputs.networkId
     subnetId: network!.outputs.endpointSubnetId
+    groups: ['blob', 'table', 'vault']
     targets: [
       { name: 'host-blob', resourceId: storage.outputs.hostId, group: 'blob' }
       { name: 'data-blob', resourceId: storage.outputs.dataId, group: 'blob' }
@@ -256,6 +257,7 @@ module appEndpoint 'modules/endpoints.bicep' = if (privateNetwork && !publicEndp
     tags: tags
     networkId: network!.outputs.networkId
     subnetId: network!.outputs.endpointSubnetId
+    groups: ['sites']
     targets: [{ name: 'app', resourceId: app.outputs.appId, group: 'sites' }]
   }
 }

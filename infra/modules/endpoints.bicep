@@ -15,13 +15,15 @@ param subnetId string
 @description('What to reach: { name, resourceId, group } each.')
 param targets array
 
+@description('The groups of the targets, each once.')
+param groups array
+
 var zoneOfGroup = {
   blob: 'privatelink.blob.${environment().suffixes.storage}'
   table: 'privatelink.table.${environment().suffixes.storage}'
   vault: 'privatelink.vaultcore.azure.net'
   sites: 'privatelink.azurewebsites.net'
 }
-var groups = union(map(targets, target => target.group), []) // each once
 
 resource zones 'Microsoft.Network/privateDnsZones@2024-06-01' = [
   for group in groups: {

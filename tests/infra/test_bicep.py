@@ -128,6 +128,18 @@ def test_every_grant_is_made_on_its_own_resource_only():
     }
 
 
+def test_every_private_endpoint_has_the_name_zone_of_its_group():
+    zones = value("modules/endpoints.bicep", "zoneOfGroup")
+    modules = parsed("main.bicep")["modules"].values()
+    given = [body(module)["params"] for module in modules if "endpoints" in str(module["detail"])]
+
+    assert len(given) == 2
+    for parameters in given:
+        groups = parameters["groups"]
+        assert sorted({target["group"] for target in parameters["targets"]}) == sorted(groups)
+        assert set(groups) <= set(zones)
+
+
 def test_storage_is_private_to_identities():
     security = value(STORAGE, "security")
 
