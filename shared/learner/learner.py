@@ -152,7 +152,8 @@ class Learner:
     def learn(self, example: Example | SlotsExample) -> None:
         """Learn one example; one that cannot be used is counted and left out.
 
-        Of an example that takes several updates, those before the first that cannot be done stand.
+        Of an example that takes several updates, those before the first that cannot be done stand,
+        and those of its other slots.
         """
         self.learn_many((example,))
 
@@ -273,18 +274,34 @@ class Learner:
         return _Read(choice, context, actions, rows)
 
     def _learn_read(self, waiting: Sequence[Sequence[_Read]]) -> Iterator[_Read]:
-        choices = itertools.chain.from_iterable(waiting)
-        combined = iter(self._combined([row for choice in choices for row in choice.rows]))
+        rows = self._rows(itertools.chain.from_iterable(waiting))
         for read in waiting:
-            rows = [list(itertools.islice(combined, len(choice.rows))) for choice in read]
-            for choice, its_rows in zip(read, rows, strict=True):
+            learned = True
+            for choice, its_rows in zip(read, rows, strict=False):
                 yield choice
-                if not self._learn_choice(choice, its_rows):
-                    self.skipped += 1
-                    break
-            else:
+                learned = self._learn_choice(choice, its_rows) and learned
+            if learned:
                 self.learned += 1
                 self.regressor.time += read[0].example.weight
+            else:
+                self.skipped += 1
+
+    def _rows(self, choices: Iterable[_Read]) -> Iterator[list[Row]]:
+        """Yield each choice's rows; as many are combined at once as take little memory."""
+        waiting: list[_Read] = []
+        terms = 0
+        for choice in choices:
+            waiting.append(choice)
+            terms += sum(row.plan.size for row in choice.rows)
+            if terms > _TERMS_AT_ONCE:
+                yield from self._rows_of(waiting)
+                waiting, terms = [], 0
+        yield from self._rows_of(waiting)
+
+    def _rows_of(self, choices: Sequence[_Read]) -> Iterator[list[Row]]:
+        combined = iter(self._combined([row for choice in choices for row in choice.rows]))
+        for choice in choices:
+            yield list(itertools.islice(combined, len(choice.rows)))
 
     @np.errstate(all="ignore")
     def _learn_choice(self, read: _Read, rows: Sequence[Row]) -> bool:
