@@ -38,6 +38,8 @@ class Row(msgspec.Struct, gc=False):
         growths: How often scales had grown when what follows was worked out; -1 if it was not.
         rates: Each feature's rate, but for its gradients' part.
         norm: The sum of x²/N².
+        ignored: Sum of the squares of features that count in combinations only: plain updates are
+            smaller for them all the same (``total_sum_feat_sq`` in VW).
     """
 
     slots: Slots
@@ -48,6 +50,7 @@ class Row(msgspec.Struct, gc=False):
     growths: int = -1
     rates: Floats | None = None
     norm: float = 0.0
+    ignored: float = 0.0
 
     def at(self, features: Slots) -> "Row":
         """Return the row of some features, which share no slot."""
@@ -64,7 +67,9 @@ class Row(msgspec.Struct, gc=False):
         if not offset:
             return self
         slots = (self.slots + offset) & (size - 1)
-        return Row(slots, self.values, self.sizes, self.squares, self.rounds)
+        moved = Row(slots, self.values, self.sizes, self.squares, self.rounds)
+        moved.ignored = self.ignored
+        return moved
 
 
 class GradientDescent:
@@ -216,7 +221,7 @@ class GradientDescent:
             rates, per_update, scale = self._rescale(row, gradient, weight, offset, undo)
             change = values * rates
         else:
-            per_update, scale = _in_order(values * values), 1.0
+            per_update, scale = _in_order(values * values) + row.ignored, 1.0
             change = values.copy()
         step = self._step(error, weight, per_update)
         if self._regularized:

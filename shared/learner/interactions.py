@@ -88,6 +88,7 @@ class Plan(msgspec.Struct, frozen=True, eq=False):
         higher_own: All others of three and more features, in columns of the row.
         higher_common: Likewise, in columns of the shared features.
         higher_mixed: Likewise.
+        in_combinations_only: Columns of the row that are no terms by themselves.
         size: Number of terms.
     """
 
@@ -99,6 +100,7 @@ class Plan(msgspec.Struct, frozen=True, eq=False):
     higher_own: Terms
     higher_common: Terms
     higher_mixed: Terms
+    in_combinations_only: Columns
     size: int
 
 
@@ -152,8 +154,10 @@ class Interactions:
             for namespace, columns in _columns(action, shared, self._constant).items()
             if counts(namespace, self._ignore, self._keep)
         }
+        nothing = np.zeros(0, np.intp)
         linear = [groups[n] for n in groups if n not in self._ignore_linear]
-        blocks = [np.concatenate([np.zeros(0, np.intp), *linear]).reshape(1, -1)]
+        others = [groups[n] for n in groups if n in self._ignore_linear]
+        blocks = [np.concatenate([nothing, *linear]).reshape(1, -1)]
         total = blocks[0].shape[1]
         present = sorted(n for n in groups if ord(" ") <= n <= ord("~") or n == SLOT_NAMESPACE)
         patterns = self._patterns
@@ -165,7 +169,7 @@ class Interactions:
                 if total > MAX_TERMS:
                     raise FeatureError(f"one action's features combine to more than {MAX_TERMS:,}")
                 blocks.append(_combine(namespaces, groups))
-        return _plan(_merge(blocks), action, shared, total)
+        return _plan(_merge(blocks), action, shared, np.concatenate([nothing, *others]), total)
 
 
 @lru_cache(maxsize=4)
@@ -342,7 +346,9 @@ def _with_itself(size: int, times: int) -> Columns:
     return choices
 
 
-def _plan(terms: Terms, action: Shape, shared: Shape, size: int) -> Plan:
+def _plan(
+    terms: Terms, action: Shape, shared: Shape, in_combinations_only: Columns, size: int
+) -> Plan:
     width = sum(size for _, size in action) + 1
     n_shared = sum(size for _, size in shared)
     plain, numbered = list(terms), None
@@ -364,6 +370,7 @@ def _plan(terms: Terms, action: Shape, shared: Shape, size: int) -> Plan:
         higher_own=_higher(own),
         higher_common=_higher(block - width for block in common),
         higher_mixed=_higher(mixed),
+        in_combinations_only=in_combinations_only,
         size=size,
     )
 

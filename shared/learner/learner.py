@@ -439,4 +439,10 @@ class Learner:
             return self.regressor.rows(nothing.astype(np.intp), nothing)
         slots = np.concatenate([hashes(block, columns) for block in terms], axis=1) & self._mask
         combined = np.concatenate([products(block, values) for block in terms], axis=1)
-        return self.regressor.rows(slots.astype(np.intp), combined)
+        found = self.regressor.rows(slots.astype(np.intp), combined)
+        others = alike[0].plan.in_combinations_only
+        if others.size:
+            squares = np.add.reduce(np.square(values[:, others]), axis=1).tolist()
+            for row, ignored in zip(found, squares, strict=True):
+                row.ignored = ignored
+        return found

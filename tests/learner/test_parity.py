@@ -71,6 +71,10 @@ SETTINGS = {
     "several interactions after one name": ("--cb_explore_adf -q FU Fj jU ji", 1_000),
     "the same interaction both ways round": ("--cb_explore_adf -q jF -q Fj -q jj", 1_000),
     "features in combinations only": ("--cb_explore_adf --ignore_linear jF -q ::", 1_000),
+    "features in combinations only, invariant": (
+        "--cb_explore_adf --invariant --power_t 0 -l 0.05 --ignore_linear F -q Fj",
+        1_000,
+    ),
     "no constant and no exploration": ("--cb_explore_adf --noconstant --epsilon 0 -q UF", 1_000),
     "clipped probabilities": ("--cb_explore_adf --clip_p 0.2 -q Fj", 2_000),
     "adaptive alone": ("--cb_explore_adf --adaptive -l 0.5 -q Fj", 1_000),
