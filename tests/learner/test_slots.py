@@ -242,6 +242,16 @@ def test_cutting_and_storing_does_not_change_the_bytes():
     assert parts.choices > parts.learned == 120
 
 
+def test_how_many_slots_are_combined_at_once_does_not_matter(monkeypatch):
+    arguments = parse("--ccb_explore_adf --cb_type dr -q sj -b 12")
+    together, apart = Learner(arguments), Learner(arguments)
+    together.learn_many(EXAMPLES[:30])
+    monkeypatch.setattr("shared.learner.learner._TERMS_AT_ONCE", 1)
+    apart.learn_many(EXAMPLES[:30])
+
+    assert dumps(apart) == dumps(together)
+
+
 GOOD = STEPS[0]
 
 
