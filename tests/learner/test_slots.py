@@ -2,6 +2,7 @@
 
 import itertools
 import json
+import random
 
 import numpy as np
 import pytest
@@ -228,6 +229,30 @@ def test_two_events_leave_known_weights(arguments):
     assert used == list(KNOWN[arguments])
     assert weights[used] == pytest.approx(list(KNOWN[arguments].values()), rel=2e-6)
     assert (learner.learned, learner.choices) == (2, 3)
+
+
+def test_each_slot_learns_what_is_good_in_it():
+    """A click on every place is worth something for one action only, another one each time."""
+    learner = Learner(parse("--ccb_explore_adf --squarecb --epsilon 0.05 -q sj"))
+    rng = random.Random(5)
+    places = ("top", "side", "foot")
+    slots = [slot_json(place, b'[{"place":"%b"}]' % place.encode()) for place in places]
+    rewards = []
+
+    for _ in range(200):
+        decided = decide_slots(learner.policy(), CONTEXT, ACTIONS, slots, lambda at: rng.random())
+        earned = [float((2 * at + 1) % 3 == slot.chosen) for at, slot in enumerate(decided)]
+        outcomes = zip(decided, earned, strict=True)
+        learner.learn(
+            SlotsExample(
+                slots_json(CONTEXT["FromUrl"], ACTIONS, slots),
+                tuple(Outcome(slot.chosen, -reward, slot.propensity) for slot, reward in outcomes),
+            )
+        )
+        rewards.append(sum(earned) / 3)
+
+    assert sum(rewards[-100:]) / 100 > 0.85  # at random it would be a third
+    assert learner.skipped == 0
 
 
 def test_cutting_and_storing_does_not_change_the_bytes():
