@@ -44,7 +44,8 @@ def slot_decisions(count: int, seed: int) -> Iterator[dict]:
             if len(allowed(each, n_actions)) <= index:
                 each.pop("_inc", None)
                 each["sj"] = [{"place": "top"}]
-        yield {**decision, "_slots": slots}
+        loose = {"rank": rng.choice(["a", "b c"])} if rng.random() < 0.2 else {}
+        yield {**decision, **loose, "_slots": slots}
 
 
 def slot_logged(count: int, seed: int) -> Iterator[dict]:
