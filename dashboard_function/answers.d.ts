@@ -65,6 +65,53 @@ interface Metrics {
   rows: (Row & { start: string })[];
 }
 
+interface Finding {
+  severity: "error" | "warning" | "info";
+  code: string;
+  title: string;
+  evidence: string;
+  cause: string;
+  remedy: string;
+}
+
+interface Doctor {
+  checkedAt: string;
+  from: string;
+  to: string;
+  events: number;
+  findings: Finding[];
+}
+
+interface Decision {
+  eventId: string;
+  time: string;
+  status: "open" | "learned" | "notActivated";
+  rewardActionId: string;
+  probability: number;
+  modelVersion: string;
+  deferred: boolean;
+  activated: boolean;
+  reward: number | null;
+  rewards: { value: number; delaySeconds: number }[];
+  actions: { id: string; probability: number }[];
+}
+
+interface Contribution {
+  name: string;
+  value: string;
+  score: number;
+}
+
+interface ExplainedDecision extends Decision {
+  context: unknown[];
+  excludedActions: string[];
+  explanation: {
+    modelVersion: string;
+    isDecidingModel: boolean;
+    actions: { id: string; score: number; features: Contribution[] }[];
+  } | null;
+}
+
 interface ServiceConfiguration {
   rewardWaitTime: string;
   defaultReward: number;

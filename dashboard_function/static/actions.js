@@ -1,8 +1,8 @@
 /** Which actions are shown, and what they earn: the most shown ones and the rest. */
 
-import { Chart } from "./charts.js";
+import { Chart, table } from "./charts.js";
 import { bar, byId, element, fill } from "./dom.js";
-import { formatCount, formatReward, formatShare } from "./format.js";
+import { formatCount, formatReward, formatShare, formatTime } from "./format.js";
 
 const TOP = 7;
 
@@ -24,10 +24,11 @@ export function actionsPanel() {
     const byAction = top.map(({ id }) => shown.map(
       (row) => (row.actions.top.find((action) => action.id === id)?.shows ?? 0) / shows(row)));
     const others = shown.map((_, at) => 1 - byAction.reduce((sum, line) => sum + (line[at] ?? 0), 0));
-    chart.show({
-      times: shown.map((row) => Date.parse(row.start) / 1000),
-      values: rest ? [...byAction, others] : byAction,
-    });
+    const values = rest ? [...byAction, others] : byAction;
+    chart.show({ times: shown.map((row) => Date.parse(row.start) / 1000), values });
+    table(byId("actions-by-time", HTMLElement), "Share of shows by time, newest first",
+      ["From", ...chart.look.lines.map(({ label }) => label)],
+      shown.map((row, at) => [formatTime(row.start), ...values.map((line) => formatShare(line[at]))]).toReversed());
     fill(list, ...rowsOf(total, top));
   };
 }

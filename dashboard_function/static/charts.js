@@ -28,7 +28,6 @@ import { element, fill } from "./dom.js";
  * @property {(value: number) => string} [label] of the axis, where values are too long for it
  * @property {string} empty what to say, and to do, while there is nothing to draw
  * @property {boolean} [stacked] as bars that add up to the whole
- * @property {number | null} [floor] the lowest value of the axis; null to leave it to the data
  * @property {number} [height] in pixels
  * @property {string} [band] name of the band's colour
  * @property {boolean} [counted] the horizontal axis counts, it is not time
@@ -148,10 +147,9 @@ export class Chart {
   #range(low, high) {
     if (low === null || high === null) return [0, 1];
     if (this.look.stacked) return [0, high || 1];
-    const floor = this.look.floor === undefined ? 0 : this.look.floor;
-    const bottom = floor === null ? low : Math.min(low, floor);
-    const margin = (high - bottom || Math.abs(high) || 1) * 0.08;
-    return [bottom === floor ? bottom : bottom - margin, high + margin];
+    const bottom = Math.min(low, 0);
+    const margin = (high - bottom || 1) * 0.08;
+    return [bottom && bottom - margin, high + margin];
   }
 
   /** Draw the marks. @param {uPlot} plot */

@@ -2,7 +2,9 @@
 
 import { actionsPanel } from "./actions.js";
 import { ApiError } from "./api.js";
-import { byId, fill } from "./dom.js";
+import { showDecisions } from "./decisions.js";
+import { showDoctor } from "./doctor.js";
+import { byId, element, fill } from "./dom.js";
 import { explorationPanel } from "./exploration.js";
 import { formatRecent } from "./format.js";
 import { showFunnel } from "./funnel.js";
@@ -11,6 +13,8 @@ import { chosenLoop, offerLoops, remember, reveal, signIn, signOut } from "./ses
 import { showSettings } from "./settings.js";
 import { showSummary } from "./summary.js";
 import { trainingPanel } from "./training.js";
+
+const DECISIONS = "20";
 
 /** Hours of a range, and after how many milliseconds it is worth another look. @type {Record<string, number>} */
 const EVERY = { 0.25: 5_000, 1: 5_000, 24: 10_000, 168: 60_000, 720: 60_000 };
@@ -21,10 +25,10 @@ const FEW = 4;
 const range = byId("range", HTMLSelectElement);
 const live = byId("live", HTMLInputElement);
 const status = byId("status", HTMLElement);
+const problem = byId("problem", HTMLElement);
 
 /** @type {number | undefined} */
 let next;
-let lastSeen = "";
 let fitted = remember("range") !== null;
 
 const api = await signIn(chosenLoop("default"), (opened) => opened.personalizer("GET", "configurations/policy"));
@@ -49,15 +53,13 @@ async function showLoops() {
 async function refresh() {
   clearTimeout(next);
   try {
-    await Promise.all([showMetrics(), showInForce()]);
-    lastSeen = new Date().toISOString();
-    fill(status, `Updated ${formatRecent(lastSeen)}`);
-    status.className = "muted small";
+    await Promise.all([showMetrics(), showLatest(), showInForce(), showFindings()]);
+    fill(status, `Updated ${formatRecent(new Date().toISOString())}`);
+    fill(problem);
   } catch (error) {
     if (!(error instanceof ApiError)) throw error;
     if (error.unauthorized) signOut();
-    fill(status, `${error.message} ${lastSeen && `What you see is of ${formatRecent(lastSeen)}.`}`);
-    status.className = "notice error";
+    fill(problem, element("span", { class: "notice error" }, error.message));
   }
   clearTimeout(next);
   if (live.checked && !document.hidden) next = setTimeout(() => void refresh(), EVERY[range.value] ?? 10_000);
@@ -79,8 +81,16 @@ async function showMetrics() {
   for (const show of panels) show(metrics);
 }
 
+async function showLatest() {
+  showDecisions(api, (await api.read("decisions", { top: DECISIONS })).decisions);
+}
+
 async function showInForce() {
   const [service, policy] = await Promise.all(["service", "policy"].map(
     (name) => api.personalizer("GET", `configurations/${name}`)));
   showSettings(service, policy);
+}
+
+async function showFindings() {
+  showDoctor(await api.read("doctor"));
 }

@@ -51,6 +51,7 @@ async function start() {
   try {
     prepared ||= api.loop === OWN_LOOP ? await prepare() : await asPlanned();
     ask(!prepared);
+    fill(message);
     if (prepared) simulation.start(Number(speed.value));
   } catch (error) {
     failed(error);
@@ -110,11 +111,18 @@ function show() {
   }
   run.textContent = simulation.running ? "Pause" : simulation.loop.visitors ? "Go on" : "Let visitors come";
   changeTaste.disabled = !simulation.running;
+  showVisitor();
   simulation.strategies.forEach(showStrategy);
   showCurve();
   showChances();
   calls.show();
   fill(byId("calls-about", HTMLElement), `${formatCount(calls.count)} so far; open one to see what it holds`);
+}
+
+function showVisitor() {
+  const { visitor } = simulation;
+  fill(byId("visitor", HTMLElement), visitor && `Latest visitor: ${visitor.time}, ${visitor.weather}, `
+    + `${visitor.member ? "a member" : "not a member"}; would like ${visitor.favourite} best, which the loop is not told.`);
 }
 
 /** @param {import("./simulation.js").Strategy} strategy @param {number} index */

@@ -26,8 +26,8 @@ export function element(tag, attributes = {}, ...children) {
 }
 
 /**
- * Replace what an element holds, only if that changes something: what a reader has selected,
- * focused or opened stays.
+ * Replace what an element holds, only if that changes something: what a reader has selected or
+ * opened stays. What has the focus keeps it, if it has an id.
  *
  * @param {Element} parent
  * @param {...Child} children
@@ -35,7 +35,10 @@ export function element(tag, attributes = {}, ...children) {
 export function fill(parent, ...children) {
   const next = document.createElement(parent.tagName);
   next.append(...children.filter(isNode));
-  if (parent.innerHTML !== next.innerHTML) parent.replaceChildren(...next.childNodes);
+  if (parent.innerHTML === next.innerHTML) return;
+  const focused = parent.contains(document.activeElement) ? document.activeElement?.id : "";
+  parent.replaceChildren(...next.childNodes);
+  if (focused) document.getElementById(focused)?.focus({ preventScroll: true });
 }
 
 /**
