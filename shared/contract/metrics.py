@@ -87,7 +87,7 @@ def _training(report: MetricsReport) -> dict[str, Any]:
 
 
 def _row(row: Row, listed: int, features: int = 0) -> dict[str, Any]:
-    active, decisions = row.active, row.online.events
+    active = row.active
     return {
         "totalEvents": row.events,
         "nonActivatedEvents": row.inactive,
@@ -106,7 +106,7 @@ def _row(row: Row, listed: int, features: int = 0) -> dict[str, Any]:
         "explored": row.explored,
         "exploredShare": _per(row.explored, row.uniform.events),
         "matchesBaseline": row.matched,
-        "matchesBaselineShare": _per(row.matched, decisions),
+        "matchesBaselineShare": _per(row.matched, row.decisions),
         "imitated": row.imitated,
         "imitationsMatched": row.imitations_matched,
         "equalProbabilities": row.equal,

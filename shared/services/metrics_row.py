@@ -94,6 +94,7 @@ class Row:
         uniform: What taking any action would have earned.
         best: What always taking the most probable action would have earned.
         explored: Decisions for another action than the most probable ones, or without preference.
+        tried: Decisions for another action than those that a model preferred.
         matched: Decisions of the model, or of nobody, for the baseline action.
         imitated: Decisions of an apprentice.
         imitations_matched: Of these, for the baseline action.
@@ -130,6 +131,7 @@ class Row:
     uniform: Estimate = field(default_factory=Estimate)
     best: Estimate = field(default_factory=Estimate)
     explored: int = 0
+    tried: int = 0
     matched: int = 0
     imitated: int = 0
     imitations_matched: int = 0
@@ -154,6 +156,11 @@ class Row:
     def active(self) -> int:
         """Events that count for learning."""
         return self.events - self.inactive
+
+    @property
+    def decisions(self) -> int:
+        """Choices of active events: one each, or one for each slot that got an action."""
+        return self.online.events
 
     def merge(self, other: "Row") -> None:
         """Add another slot's row, or another part of the same slot."""
@@ -252,24 +259,24 @@ class Tally:
         self, interaction: AnyInteraction, choice: SlotChoice, propensity: float, reward: float
     ) -> None:
         row, online = self._row, interaction.mode is LearningMode.ONLINE
+        has_model = bool(interaction.model_version)
         row.lowest = _extreme(min, row.lowest, reward)
         row.highest = _extreme(max, row.highest, reward)
         row.online.add(1.0, reward)
         if online:
-            self._drawn(choice, propensity, reward)
+            self._drawn(choice, propensity, reward, has_model)
         else:
             row.baseline.add(1.0, reward)
         if interaction.mode is LearningMode.APPRENTICE:
             row.imitated += 1
             row.imitations_matched += choice.matches_baseline
         row.matched += choice.matches_baseline
-        has_model = bool(interaction.model_version)
         row.equal += has_model and not has_preference(choice.probabilities)
         row.without_model += not has_model
         shown = choice.ranking[0] if online else choice.baseline
         row.actions.add(interaction.actions[shown], 1, reward)
 
-    def _drawn(self, choice: SlotChoice, propensity: float, reward: float) -> None:
+    def _drawn(self, choice: SlotChoice, propensity: float, reward: float, has_model: bool) -> None:
         """Count a decision whose drawn action was shown."""
         row, chances = self._row, choice.probabilities
         best = most_likely(chances)
@@ -278,6 +285,7 @@ class Tally:
         row.uniform.add(1.0 / len(chances) / propensity, reward)
         row.best.add(is_best / len(best) / propensity, reward)
         row.explored += not is_best or not has_preference(chances)
+        row.tried += has_model and not is_best and has_preference(chances)
         row.entropy += entropy(chances)
 
     def _texts(self, decision: bytes) -> None:

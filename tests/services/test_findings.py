@@ -76,6 +76,7 @@ HEALTHY = Checkup(
         uniform=estimate(2_000, 0.25, effective=800),
         best=estimate(2_000, 0.55, effective=1_700),
         explored=300,
+        tried=300,
         matched=400,
         lowest=0.0,
         highest=1.0,
@@ -141,11 +142,11 @@ PROVOKED = {
         but({"offered": 2_000}),
         but({"actions": shows(a=2_000)}),
     ],
-    "explorationTooLow": [but({"explored": 5})],
-    "explorationTooHigh": [but({"explored": 1_200})],
+    "explorationTooLow": [but({"tried": 5})],
+    "explorationTooHigh": [but({"tried": 1_200})],
     "probabilitiesEqual": [
-        but({"equal": 1_500, "explored": 1_600}, learning={"learning_rate": 0.001}),
-        but({"equal": 1_500, "explored": 1_600}),
+        but({"equal": 1_500, "tried": 100}, learning={"learning_rate": 0.001}),
+        but({"equal": 1_500, "tried": 100}),
     ],
     "apprenticeReady": [but({"imitated": 2_000, "imitations_matched": 1_600}, settings=APPRENTICE)],
     "shardImbalance": [but({"shards": {0: 1_700, 1: 100, 2: 100, 3: 100}})],
@@ -197,15 +198,16 @@ INNOCENT = {
         but({"offered": 20, "events": 20}),
     ],
     "explorationTooLow": [
-        but({"explored": 5, "without_model": 1_800}),
-        but({"explored": 5}, settings=APPRENTICE),
+        but({"tried": 5, "without_model": 1_800}),
+        but({"tried": 5, "equal": 1_800}),
+        but({"tried": 5}, settings=APPRENTICE),
     ],
     "explorationTooHigh": [
-        but({"explored": 2_000, "without_model": 1_800}),
-        but({"explored": 600}),
+        but({"explored": 2_000, "without_model": 1_800, "tried": 150}),
+        but({"tried": 600}),
     ],
     "probabilitiesEqual": [
-        but({"equal": 500, "explored": 700}),
+        but({"equal": 500}),
         but({"equal": 1_500}, state={"published": replace(MODEL, learned=100)}),
     ],
     "apprenticeReady": [
@@ -218,7 +220,7 @@ INNOCENT = {
         but({"events": 40, "shards": {0: 40}}),
     ],
     "estimatesUnreliable": [
-        but({"baseline": estimate(100, 0.3, effective=12), "events": 100}),
+        but({"baseline": estimate(100, 0.3, effective=12), "online": estimate(100), "events": 100}),
         but({"baseline": estimate(2_000, 0.3, effective=12)}, settings=APPRENTICE),
     ],
     "contextMissing": [but({"context": FeatureCounts(without=500)})],
@@ -272,6 +274,24 @@ def test_nothing_is_found_in_a_healthy_loop_or_a_new_one():
 
     assert codes(HEALTHY) == set()
     assert codes(replace(HEALTHY, row=Row(), sample=Sample(), state=new)) == set()
+
+
+def test_a_loop_with_slots_is_healthy_although_each_action_is_shown_in_each_event():
+    seen = but(
+        {
+            "online": estimate(6_000),
+            "best": estimate(6_000, 0.55, effective=5_100),
+            "explored": 2_900,
+            "tried": 900,
+            "without_model": 3_000,
+            "offered": 6_000,
+            "actions": shows(a=2_000, b=2_000, c=2_000),
+            "action_ids": distinct(3),
+        }
+    )
+
+    assert seen.modelled == 3_000
+    assert codes(seen) == set()
 
 
 def test_every_check_has_a_log_that_provokes_it_and_one_that_does_not():

@@ -113,6 +113,12 @@ def brute_force(lines):
             )
             for line in online
         ),
+        "tried": sum(
+            line.VWState.m != "N/A"
+            and line.label_probability < max(line.p) - 1e-6
+            and max(line.p) - min(line.p) > 0.01 / len(line.p)
+            for line in online
+        ),
         "entropy": sum(-p * math.log2(p) for line in online for p in line.p),
     }
     rewards = [-line.original_label_cost for line in active]
@@ -163,7 +169,7 @@ def said(row):
     found = {
         name: getattr(row, name)
         for name in ("events", "inactive", "rewarded", "matched", "without_model", "offered",
-                     "explored", "entropy", "imitated")
+                     "explored", "entropy", "imitated", "tried")
     }  # fmt: skip
     for name in ("online", "baseline", "uniform"):
         estimate = getattr(row, name)

@@ -138,8 +138,13 @@ class Checkup:
 
     @property
     def modelled(self) -> int:
-        """Active events that a model decided."""
-        return self.row.active - self.row.without_model
+        """Decisions of a model."""
+        return self.row.decisions - self.row.without_model
+
+    @property
+    def preferring(self) -> int:
+        """Decisions of a model that preferred something."""
+        return self.modelled - self.row.equal
 
 
 def span(seconds: float) -> str:

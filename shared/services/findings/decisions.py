@@ -29,12 +29,12 @@ def one_action(seen: Checkup) -> Iterator[Finding]:
         )
         return
     name, most = row.actions.by_count()[0]
-    if most.count >= 0.999 * row.active and row.action_ids.count > 1:
+    if most.count >= 0.999 * row.decisions and row.action_ids.count > 1:
         yield Finding(
             Severity.WARNING,
             "oneAction",
             "Only one action is ever shown",
-            f"{name[:40]!r} was shown in {most.count:,} of {row.active:,} decisions of the last "
+            f"{name[:40]!r} was shown in {most.count:,} of {row.decisions:,} decisions of the last "
             f"day, out of {row.action_ids.count:,} different actions.",
             "Nothing else is tried: exploration is off, or the loop does not decide by itself.",
             "Set explorationPercentage to 0.05 or more, and learningMode to Online.",
@@ -43,15 +43,14 @@ def one_action(seen: Checkup) -> Iterator[Finding]:
 
 def exploration_too_low(seen: Checkup) -> Iterator[Finding]:
     """Hardly anything new is tried."""
-    explored = _explored(seen)
-    if _is_online(seen) and seen.modelled >= ENOUGH and explored < TOO_LITTLE * seen.modelled:
+    tried, of = seen.row.tried, seen.preferring
+    if _is_online(seen) and of >= ENOUGH and tried < TOO_LITTLE * of:
         yield Finding(
             Severity.WARNING,
             "explorationTooLow",
             "Too little is explored",
-            f"{explored:,} of {seen.modelled:,} decisions of a model "
-            f"({share(explored, seen.modelled)}) tried another than the best action; "
-            f"explorationPercentage is {seen.settings.exploration:g}.",
+            f"{tried:,} of {of:,} decisions of a model ({share(tried, of)}) tried another than "
+            f"the best action; explorationPercentage is {seen.settings.exploration:g}.",
             "With so little exploration the loop does not notice when taste changes, and its "
             "estimates mean little.",
             "Set explorationPercentage to between 0.05 and 0.2.",
@@ -60,16 +59,16 @@ def exploration_too_low(seen: Checkup) -> Iterator[Finding]:
 
 def exploration_too_high(seen: Checkup) -> Iterator[Finding]:
     """A loop that knows better goes on trying."""
-    explored = _explored(seen)
-    if not (_is_online(seen) and seen.modelled >= 2 * ENOUGH):
-        return
+    tried, of = seen.row.tried, seen.preferring
     online, best = seen.row.online.mean, seen.row.best.mean
-    if explored > TOO_MUCH * seen.modelled and online is not None and best is not None:
+    if not (_is_online(seen) and of >= 2 * ENOUGH) or online is None or best is None:
+        return
+    if tried > TOO_MUCH * of:
         yield Finding(
             Severity.WARNING,
             "explorationTooHigh",
             "Much is spent on exploring",
-            f"{share(explored, seen.modelled)} of the last day's decisions tried another than the "
+            f"{share(tried, of)} of the last day's decisions of a model tried another than the "
             f"best action. The mean reward was {online:.3f}; the best actions alone would have "
             f"earned about {best:.3f}.",
             f"explorationPercentage is {seen.settings.exploration:g}, more than a loop needs that "
@@ -140,23 +139,17 @@ def shard_imbalance(seen: Checkup) -> Iterator[Finding]:
 def estimates_unreliable(seen: Checkup) -> Iterator[Finding]:
     """The estimate of the baseline rests on few decisions."""
     row, size = seen.row, seen.row.baseline.effective_sample_size
-    if _is_online(seen) and row.active >= ENOUGH and size < max(50, 0.01 * row.active):
+    if _is_online(seen) and row.decisions >= ENOUGH and size < max(50, 0.01 * row.decisions):
         yield Finding(
             Severity.INFO,
             "estimatesUnreliable",
             "The estimate of the baseline is unreliable",
-            f"It rests on an effective sample of {size:.0f} out of {row.active:,} decisions of the "
-            "last day.",
+            f"It rests on an effective sample of {size:.0f} out of {row.decisions:,} decisions of "
+            "the last day.",
             "The first action is seldom shown, so each time counts for many.",
             "Look at a longer range, or explore more. The order of actions should be the one that "
             "your application would take.",
         )
-
-
-def _explored(seen: Checkup) -> int:
-    """Return how often a model that had a preference tried something else."""
-    row = seen.row
-    return max(0, row.explored - row.without_model - row.equal)
 
 
 def _is_online(seen: Checkup) -> bool:
