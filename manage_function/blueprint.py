@@ -25,7 +25,7 @@ from shared.contract.service_configuration import (
     parse_service_configuration,
     render_service_configuration,
 )
-from shared.endpoint import Call, authenticate, operation, refusal
+from shared.endpoint import Call, authenticate, operation, refusal, response
 from shared.learner.vw_model import ModelFileError
 from shared.services.loop_state import DEFAULT_LOOP
 from shared.services.model import UnknownModel
@@ -137,6 +137,19 @@ async def delete_model(app: Application, call: Call) -> bytes:
     """Forget what was learned; all actions are equally likely again."""
     await app.models.reset_model()
     return b""
+
+
+@blueprint.function_name("openapi")
+@blueprint.route("openapi.json", methods=["GET", "HEAD"], auth_level=func.AuthLevel.ANONYMOUS)
+async def openapi(req: func.HttpRequest) -> func.HttpResponse:
+    """Describe the API; anybody may ask, since it says nothing about this app."""
+    from shared.contract.openapi import document  # not needed at start
+
+    body, etag = document()
+    headers = {"ETag": etag, "Cache-Control": "no-cache"}
+    if etag in req.headers.get("If-None-Match", ""):
+        return response(304, b"", headers)
+    return response(200, body, headers)
 
 
 async def nothing_here(req: func.HttpRequest) -> func.HttpResponse:

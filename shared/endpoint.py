@@ -12,7 +12,7 @@ import azure.functions as func
 from shared import wiring
 from shared.contract.errors import ContractError, ErrorCode, render_error, sentence
 from shared.contract.fields import check_size
-from shared.contract.operations import Access, Operation, Surface
+from shared.contract.operations import KEY_HEADER, Access, Operation, Surface
 from shared.contract.versions import ApiVersion, parse_version
 from shared.learner.features import FeatureError
 from shared.services.loop_registry import digest, opens
@@ -22,8 +22,6 @@ from shared.services.ports import Conflict, EntityTooLarge, StorageError
 from shared.services.serving import WrongKindOfLoop
 
 logger = logging.getLogger(__name__)
-
-KEY_HEADER = "Ocp-Apim-Subscription-Key"
 
 _NO_KEY = (
     f"Access denied: send a key of this app or loop in the {KEY_HEADER} header; there was none."

@@ -30,6 +30,15 @@ class ErrorCode(Enum):
         400,
         "The learning mode and reward settings cannot change in one call.",
     )
+    INVALID_REWARD_WAIT = _Code(
+        "InvalidRewardWaitTime", 400, "The reward wait time is wrong; since v1.1-preview.1."
+    )
+    INVALID_LOG_RETENTION = _Code(
+        "InvalidLogRetentionDays", 400, "The retention of logs is wrong; since v1.1-preview.3."
+    )
+    INVALID_MODEL_RETRAIN_DAYS = _Code(
+        "InvalidModelRetrainDays", 400, "modelRetrainDays is wrong; since 2022-09-01-preview."
+    )
     INVALID_POLICY_CONTRACT = _Code(
         "InvalidPolicyContract", 400, "A policy has no usable name or arguments."
     )
@@ -63,7 +72,9 @@ class ErrorCode(Enum):
     )
     PAYLOAD_SIZE_EXCEEDED = _Code("PayloadSizeExceeded", 400, "The request is too large.")
     INVALID_API_ACCESS = _Code(
-        "InvalidApiAccess", 403, "A single-slot call to a loop whose policy has slots."
+        "InvalidApiAccess",
+        403,
+        "No app role of the bearer token allows this, or the loop's policy has slots.",
     )
     AUTO_OPTIMIZATION_WITH_SLOTS = _Code(
         "ProblemTypeIncompatibleWithAutoOptimization",
@@ -78,12 +89,17 @@ class ErrorCode(Enum):
     LEARNING_SETTINGS_NOT_FOUND = _Code(
         "LearningSettingsNotFound", 404, "An evaluation has no policy of that name."
     )
-    UNAUTHORIZED = _Code("401", 401, "The key is missing or wrong.")
+    UNAUTHORIZED = _Code("401", 401, "The key or bearer token is missing or wrong.")
     METHOD_NOT_ALLOWED = _Code("MethodNotAllowed", 405, "The path exists for other methods.")
     CONFLICT = _Code("Conflict", 409, "Somebody else is changing the same thing; try again.")
     INTERNAL_SERVER_ERROR = _Code("InternalServerError", 500, "A fault of the service itself.")
     STORAGE_UNAVAILABLE = _Code(
         "StorageUnavailable", 503, "Nothing was stored; the call can be repeated."
+    )
+    SIGNING_KEYS_UNAVAILABLE = _Code(
+        "SigningKeysUnavailable",
+        503,
+        "A bearer token cannot be checked now; the call can be repeated.",
     )
 
     @property
@@ -141,6 +157,6 @@ def render_error(
         headers["x-ms-error-code"] = error.code.text
     if error.allowed is not None:
         headers["Allow"] = error.allowed
-    if error.code is ErrorCode.STORAGE_UNAVAILABLE:
+    if error.code.status == 503:
         headers["Retry-After"] = "2"
     return error.code.status, headers, msgspec.json.encode({"error": body})

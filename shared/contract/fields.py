@@ -15,6 +15,8 @@ MAX_BODY_BYTES = 900 * 1024
 MAX_ID = 256
 """Characters of an id."""
 
+MAX_FLOAT32 = 3.4028234663852886e38
+
 Refuse = Callable[[str, str], ContractError]
 """Makes the error for a field's name and a message."""
 
@@ -100,7 +102,7 @@ def as_float32(value: float) -> float:
 
 def fits_float32(value: float) -> bool:
     """Whether a JSON number is finite as a float32."""
-    return abs(value) <= 3.4028234663852886e38  # math.isfinite raises on integers of 310 digits
+    return abs(value) <= MAX_FLOAT32  # math.isfinite raises on integers of 310 digits
 
 
 def kind(value: Any) -> str:

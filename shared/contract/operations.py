@@ -9,6 +9,7 @@ from shared.contract.fields import MAX_BODY_BYTES
 
 PREFIX = "personalizer"
 LOOPS = "loops"
+KEY_HEADER = "Ocp-Apim-Subscription-Key"
 
 MAX_MODEL_BYTES = 200 << 20
 """What the Functions host lets through by default."""

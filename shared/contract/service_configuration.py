@@ -22,8 +22,20 @@ INT32 = 2**31 - 1
 WAIT = (timedelta(seconds=1), timedelta(days=60))
 """Limits of the reward wait time; the retired service stopped at 2 days."""
 EXPORT = (timedelta(seconds=1), timedelta(days=7))
+OPTIMIZATION = (timedelta(days=1), timedelta(days=3650))
+MAX_SAS_URI = 4096
 
 _refuse = refuser(ErrorCode.INVALID_SERVICE_CONFIGURATION)
+_OWN_CODES = {
+    "rewardWaitTime": (ErrorCode.INVALID_REWARD_WAIT, ApiVersion.V1_1_PREVIEW_1),
+    "logRetentionDays": (ErrorCode.INVALID_LOG_RETENTION, ApiVersion.V1_1_PREVIEW_3),
+    "modelRetrainDays": (
+        ErrorCode.INVALID_MODEL_RETRAIN_DAYS,
+        ApiVersion.V2022_09_01_PREVIEW,
+    ),
+}
+"""Fields with a code of their own, and the version that brought it."""
+
 _REQUIRED = (
     "rewardWaitTime",
     "defaultReward",
@@ -52,6 +64,16 @@ def parse_service_configuration(
     Raises:
         ContractError: A field is missing or wrong.
     """
+    try:
+        return _put(body, current, version, now)
+    except ContractError as exc:
+        code, since = _OWN_CODES.get(exc.target or "", (exc.code, version))
+        if version.includes(since):
+            raise ContractError(code, exc.message, exc.target) from exc
+        raise
+
+
+def _put(body: bytes, current: LoopSettings, version: ApiVersion, now: datetime) -> LoopSettings:
     members = _members(parse_object(body))
     required: tuple[str, ...] = _REQUIRED
     if version is ApiVersion.V2022_09_01_PREVIEW:
@@ -217,7 +239,7 @@ def _auto_optimization(members: dict[str, Any], settings: LoopSettings) -> AutoO
     name, current = "autoOptimizationFrequency", settings.auto_optimization
     frequency = current.frequency
     if members.get(name) is not None:
-        frequency = _duration(members, name, (timedelta(days=1), timedelta(days=3650)))
+        frequency = _duration(members, name, OPTIMIZATION)
     start = _optional(members, "autoOptimizationStartDate", current.start, parse_date, "a date")
     enabled = _boolean(members, "isAutoOptimizationEnabled", current.enabled)
     if enabled and settings.has_slots:
@@ -234,9 +256,10 @@ def _log_mirror(members: dict[str, Any], current: LogMirror) -> LogMirror:
     if enabled is not None and type(enabled) is not bool:
         raise _refuse("logMirrorEnabled", "logMirrorEnabled must be a boolean.")
     uri = members.get("logMirrorSasUri")
-    if uri is not None and (type(uri) is not str or len(uri) > 4096):
+    if uri is not None and (type(uri) is not str or len(uri) > MAX_SAS_URI):
         raise _refuse(
-            "logMirrorSasUri", "logMirrorSasUri must be a string of up to 4096 characters."
+            "logMirrorSasUri",
+            f"logMirrorSasUri must be a string of up to {MAX_SAS_URI} characters.",
         )
     return LogMirror(
         current.enabled if enabled is None else enabled, current.sas_uri if uri is None else uri

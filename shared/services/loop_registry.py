@@ -38,7 +38,10 @@ TRIES = 20
 PAUSE = 0.25
 """Seconds between tries to declare a loop that another process is about to declare as well."""
 
-_NAME = re.compile(r"[a-z][a-z0-9]{2,19}", re.ASCII)
+NAME = "[a-z][a-z0-9]{2,19}"
+"""Regular expression of loop names."""
+
+_NAME = re.compile(NAME, re.ASCII)
 
 
 @dataclass(frozen=True, slots=True)

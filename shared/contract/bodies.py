@@ -1,0 +1,374 @@
+"""The shape of every body, request and answer, from which the API's description is made.
+
+Requests are not decoded into these types: the parsers beside this module are faster and name
+the field at fault. Limits come from the parsers' own constants, and tests send what these types
+allow to the parsers, and hold answers against them.
+"""
+
+from collections.abc import Mapping
+from datetime import datetime
+from typing import Annotated, Any
+
+import msgspec
+from msgspec import Meta
+
+from shared.contract.durations import render_duration
+from shared.contract.evaluations import INTERVALS, MAX_POLICIES
+from shared.contract.fields import MAX_FLOAT32, MAX_ID
+from shared.contract.rank import MAX_ACTIONS, MAX_DEPTH
+from shared.contract.service_configuration import EXPORT, INT32, MAX_SAS_URI, OPTIMIZATION, WAIT
+from shared.events.learning_mode import LearningMode
+from shared.events.rewards import Aggregation
+from shared.learner.arguments import MAX_LENGTH
+from shared.services.loop_registry import KEYS, NAME
+from shared.services.loop_state import ModelInfo, Replay
+
+Id = Annotated[str, Meta(min_length=1, max_length=MAX_ID, pattern=r"^[^\u0000-\u001f]*$")]
+Time = Annotated[str, Meta(description="ISO 8601; UTC if no zone is given.")]
+LoopName = Annotated[str, Meta(pattern=f"^{NAME}$")]
+
+
+def _duration(limits: tuple[Any, Any] | None, about: str) -> Meta:
+    """Describe a duration, with its limits where it is given by the caller."""
+    if limits is not None:
+        about += f" Between {render_duration(limits[0])} and {render_duration(limits[1])};"
+        about += " 00:10:00 is read as PT10M."
+    return Meta(
+        pattern=r"^(P(?=.)(\d+D)?(T(\d+H)?(\d+M)?(\d+(\.\d+)?S)?)?|(\d+\.)?\d+:\d+:\d+(\.\d+)?)$",
+        description=about,
+        examples=["PT10M"],
+    )
+
+
+_FLOAT32 = {"type": "number", "minimum": -MAX_FLOAT32, "maximum": MAX_FLOAT32}
+FEATURE_VALUE: Mapping[str, Any] = {
+    "description": "A category (string or boolean), a number that is finite as a 32-bit float, a "
+    "vector of numbers, or an object, whose name is the namespace of what it holds. Null is the "
+    f"category 'null'. Objects may be nested {MAX_DEPTH} levels deep.",
+    "anyOf": [
+        {"type": ["string", "boolean", "null"]},
+        _FLOAT32,
+        {"type": "array", "items": _FLOAT32},
+        {"$ref": "#/components/schemas/Features"},
+    ],
+}
+FEATURES: Mapping[str, Any] = {
+    "description": "Free-form features by name. A name may not be empty; names that begin with an "
+    "underscore are ignored.",
+    "type": "object",
+    "propertyNames": {"minLength": 1},
+    "patternProperties": {"^_": True},
+    "additionalProperties": {"$ref": "#/components/schemas/FeatureValue"},
+}
+FREE_FORM = {"FeatureValue": FEATURE_VALUE, "Features": FEATURES}
+"""Schemas that refer to themselves, which no type can say."""
+
+_REFERENCE = {"$ref": "#/components/schemas/Features"}
+Features = Annotated[Any, Meta(extra_json_schema=_REFERENCE)]
+FeaturesOrNull = Annotated[Any, Meta(extra_json_schema={"anyOf": [_REFERENCE, {"type": "null"}]})]
+
+
+class Body(msgspec.Struct, rename="camel"):
+    """Base of all bodies. Names of members are read in any case; unknown ones are ignored."""
+
+
+class RankableAction(Body):
+    """An action that may be chosen."""
+
+    id: Annotated[Id, Meta(description="Unique among the actions.")]
+    features: Annotated[
+        list[FeaturesOrNull], Meta(min_length=1, description="At least one that is not null.")
+    ]
+
+
+class RankRequest(Body):
+    """What is known, and what may be chosen."""
+
+    actions: Annotated[
+        list[RankableAction],
+        Meta(
+            min_length=1,
+            max_length=MAX_ACTIONS,
+            description="The first one that is not excluded is the baseline action.",
+        ),
+    ]
+    context_features: list[Features] | None = None
+    excluded_actions: Annotated[
+        list[str] | None,
+        Meta(description="Ids; unknown ones are ignored, at least one action must be left."),
+    ] = None
+    event_id: Annotated[Id | None, Meta(description="Generated if none is given.")] = None
+    defer_activation: Annotated[
+        bool | None, Meta(description="The event counts only once it is activated.")
+    ] = None
+
+
+class RankedAction(Body):
+    """An action and with what probability it was going to be chosen."""
+
+    id: str
+    probability: Annotated[float, Meta(ge=0, le=1)]
+
+
+class RankResponse(Body):
+    """The decision."""
+
+    ranking: Annotated[
+        list[RankedAction],
+        Meta(description="Excluded actions keep their place, with probability 0."),
+    ]
+    event_id: str
+    reward_action_id: Annotated[str, Meta(description="The action to take.")]
+
+
+class RewardRequest(Body):
+    """How well a decision went."""
+
+    value: Annotated[float, Meta(ge=-1, le=1)]
+
+
+class ServiceConfiguration(Body, kw_only=True):
+    """A loop's settings. A PUT sets the required members and keeps what else is left out."""
+
+    reward_wait_time: Annotated[str, _duration(WAIT, "How long an event waits for rewards.")]
+    default_reward: Annotated[float, Meta(ge=-1, le=1)]
+    reward_aggregation: Aggregation
+    exploration_percentage: Annotated[
+        float, Meta(ge=0, le=1, description="Share of decisions; the policy's --epsilon.")
+    ]
+    model_export_frequency: Annotated[str, _duration(EXPORT, "How often models are published.")]
+    log_retention_days: Annotated[
+        int,
+        Meta(
+            ge=-1,
+            le=INT32,
+            description="-1 keeps logs for ever; else the reward wait time and one day at least.",
+        ),
+    ]
+    log_mirror_enabled: Annotated[bool | None, Meta(description="Kept, not acted upon.")] = None
+    log_mirror_sas_uri: Annotated[
+        Annotated[str, Meta(max_length=MAX_SAS_URI)] | None,
+        Meta(description="Kept, not acted upon."),
+    ] = None
+    last_configuration_edit_date: Annotated[
+        str | None, Meta(description="UTC without a zone; set by the service.")
+    ] = None
+    learning_mode: LearningMode | None = None
+    is_auto_optimization_enabled: bool | None = None
+    auto_optimization_frequency: (
+        Annotated[str, _duration(OPTIMIZATION, "Of the policy search.")] | None
+    ) = None
+    auto_optimization_start_date: Time | None = None
+    model_retrain_days: Annotated[int, Meta(ge=0, le=INT32)] | None = None
+    is_inference_explainability_enabled: bool | None = None
+
+
+class ServiceConfiguration2022(ServiceConfiguration, kw_only=True):
+    """A loop's settings as version 2022-09-01-preview has them."""
+
+    model_retrain_days: Annotated[int, Meta(ge=0, le=INT32)]
+
+
+class PolicyContract(Body):
+    """Learning settings."""
+
+    name: Annotated[Id, Meta(description="Answers have the loop's own.")]
+    arguments: Annotated[
+        str,
+        Meta(
+            max_length=MAX_LENGTH,
+            description="Vowpal Wabbit arguments. One that is not supported is refused by name.",
+        ),
+    ]
+
+
+class PolicyReferenceContract(Body):
+    """A policy of an evaluation."""
+
+    evaluation_id: Id
+    policy_name: Id
+
+
+class EvaluationContract(Body):
+    """An evaluation that is asked for."""
+
+    name: Id
+    start_time: Time
+    end_time: Annotated[Time, Meta(description="After startTime.")]
+    policies: Annotated[
+        list[PolicyContract], Meta(max_length=MAX_POLICIES, description="Of different names.")
+    ]
+    enable_offline_experimentation: bool | None = None
+    enable_policy_optimization: Annotated[
+        bool | None, Meta(description="The same, as version 2022-09-01-preview calls it.")
+    ] = None
+
+
+class FeatureImportanceContract(Body):
+    """A feature importance that is asked for."""
+
+    name: Id
+    start_time: Time
+    end_time: Annotated[Time, Meta(description="After startTime.")]
+
+
+class PolicyResult(Body):
+    """What an evaluation found about a policy."""
+
+    name: str
+    arguments: str
+    policy_source: str
+
+
+class Evaluation(Body):
+    """An evaluation; the last three members since version v1.1-preview.1."""
+
+    id: str
+    name: str
+    start_time: datetime
+    end_time: datetime
+    status: str
+    policy_results: list[PolicyResult]
+    feature_importance: list[list[str]]
+    evaluation_type: str | None = None
+    optimal_policy: str | None = None
+    creation_time: datetime | None = None
+
+
+class EvaluationContent(Body):
+    """Results of an evaluation over time."""
+
+    start_time: datetime
+    end_time: datetime
+    interval_in_minutes: Annotated[int, Meta(extra_json_schema={"enum": list(INTERVALS)})]
+    value: list[dict[str, Any]]
+
+
+class Evaluation2022(Body):
+    """An evaluation as version 2022-09-01-preview shows it."""
+
+    id: str
+    name: str
+    start_time: datetime
+    end_time: datetime
+    creation_time: datetime
+    status: str
+    evaluation_type: str
+    description: str
+    content: EvaluationContent | None = None
+
+
+class EvaluationPage(Body):
+    """Part of the list of evaluations."""
+
+    value: list[Evaluation2022]
+    next_link: str | None = None
+
+
+class FeatureScore(Body):
+    """How much a feature matters."""
+
+    namespace: str
+    feature_name: str
+    score: float
+
+
+class FeatureImportance(Body):
+    """Features by importance."""
+
+    id: str
+    name: str
+    start_time: datetime
+    end_time: datetime
+    creation_time: datetime
+    status: str
+    feature_scores: list[FeatureScore]
+    description: str
+
+
+class FeatureImportancePage(Body):
+    """Part of the list of feature importances."""
+
+    value: list[FeatureImportance]
+    next_link: str | None = None
+
+
+class DateRange(Body):
+    """From when to when."""
+
+    start: datetime = msgspec.field(name="from")
+    to: datetime
+
+
+class LogsProperties(Body):
+    """From when to when events are logged; an empty object if none is."""
+
+    date_range: DateRange | None = None
+
+
+class ModelProperties(Body):
+    """Times of the published model; in the year 1 before there is one."""
+
+    creation_time: datetime
+    last_modified_time: datetime
+
+
+class LoopDocument(Body, forbid_unknown_fields=True):
+    """Settings of a loop; what is left out stays as it is."""
+
+    service_configuration: Annotated[
+        dict[str, Any] | None, Meta(description="Members of ServiceConfiguration, each optional.")
+    ] = None
+    policy: Annotated[
+        dict[str, Any] | None, Meta(description="Members of PolicyContract; the name is optional.")
+    ] = None
+
+
+class LoopListItem(Body):
+    """A loop."""
+
+    name: LoopName
+
+
+class LoopList(Body):
+    """All loops of the app."""
+
+    loops: list[LoopListItem]
+
+
+class LoopProgress(Body):
+    """How far a loop is."""
+
+    epoch: Annotated[int, Meta(ge=0, description="Raised when all logs are deleted.")]
+    learned_until: datetime
+    settings_fingerprint: str
+    relearning: Annotated[
+        Replay | None, Meta(description="What a reset loop learns again, in unix seconds.")
+    ]
+    trained_model: ModelInfo | None
+    published_model: ModelInfo | None
+    published_at: datetime | None
+    last_training: datetime | None
+    earlier_models: list[str]
+
+
+class Loop(Body):
+    """A loop's settings, state and counters."""
+
+    name: LoopName
+    created: datetime
+    service_configuration: ServiceConfiguration2022
+    policy: PolicyContract
+    state: LoopProgress
+    counters: dict[str, Annotated[int, Meta(ge=0)]]
+    keys: Annotated[
+        Annotated[list[str], Meta(min_length=KEYS, max_length=KEYS)] | None,
+        Meta(description="When the loop was just created only."),
+    ] = None
+
+
+class LoopKey(Body):
+    """A key that was just made."""
+
+    number: Annotated[int, Meta(ge=1, le=KEYS)]
+    key: str
