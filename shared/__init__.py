@@ -2,6 +2,7 @@
 
 wiring      composition root: settings -> stores -> services, built once per process
 endpoint    one decorator: authentication, JSON in and out, exceptions -> documented errors
+entra       bearer tokens of Microsoft Entra ID, where the settings accept them
 contract    the Personalizer wire format: parse, render, error codes
 storage     where it lives: Azure adapters and their in-memory twins
 settings    every app setting, typed and documented

@@ -36,6 +36,10 @@ _WITHOUT_SLOTS = (
 _WITH_SLOTS = (
     "Single-slot calls are disabled for this loop; PUT a policy with --cb_explore_adf enables them."
 )
+_NO_TOKENS = (
+    f"Access denied: bearer tokens are not set up for this app (ENTRA_TENANT_ID); send a key in "
+    f"the {KEY_HEADER} header."
+)
 _HEADERS = {
     "Cache-Control": "no-cache, no-store, must-revalidate",
     "Expires": "0",
@@ -156,14 +160,26 @@ async def _answer(
 async def authenticate(
     process: wiring.Process, req: func.HttpRequest, loop: str, access: Access = Access.LOOP
 ) -> None:
-    """Let a request in, or raise the error of the retired service's gateway.
+    """Let a request in by its key or, without one, by its bearer token.
 
-    A key of the app opens every loop; a key of a loop opens that loop. Digests are compared, so
-    that the time taken tells nothing about the keys.
+    Raises:
+        ContractError: As the retired service's gateway refused.
     """
     key = req.headers.get(KEY_HEADER, "")
-    if not key:
+    scheme, _, token = req.headers.get("Authorization", "").partition(" ")
+    if key:
+        await _check_key(process, key, loop, access)
+    elif scheme.lower() == "bearer":
+        await _check_token(process, token.strip(), loop, access)
+    else:
         raise ContractError(ErrorCode.UNAUTHORIZED, _NO_KEY)
+
+
+async def _check_key(process: wiring.Process, key: str, loop: str, access: Access) -> None:
+    """Check a key: one of the app opens every loop, one of a loop opens that loop.
+
+    Digests are compared, so that the time taken tells nothing about the keys.
+    """
     if any([hmac.compare_digest(digest(key), digest(known)) for known in process.settings.keys]):
         return
     try:
@@ -180,6 +196,20 @@ async def authenticate(
             else f"; it opens /loops/{home}/"
         )
     raise ContractError(ErrorCode.UNAUTHORIZED, _WRONG_KEY.format(hint=hint))
+
+
+async def _check_token(process: wiring.Process, token: str, loop: str, access: Access) -> None:
+    """Check a bearer token: its app roles stand for a key of the app, or of one loop."""
+    if process.tokens is None:
+        raise ContractError(ErrorCode.UNAUTHORIZED, _NO_TOKENS)
+    from shared.entra import OWNER_ROLE, loop_role
+
+    needed = [OWNER_ROLE, loop_role(loop)] if access is Access.LOOP else [OWNER_ROLE]
+    if (await process.tokens.roles(token)).isdisjoint(needed):
+        raise ContractError(
+            ErrorCode.INVALID_API_ACCESS,
+            f"The bearer token is genuine, but has none of the app roles {', '.join(needed)}.",
+        )
 
 
 def response(

@@ -1,8 +1,10 @@
 """Every app setting: its name, its meaning and its default, in one table."""
 
+import uuid
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import timedelta
+from urllib.parse import urlsplit
 
 import msgspec
 
@@ -42,6 +44,11 @@ APP_SETTINGS = (
         "",
         "Where measurements are sent; without it nothing is measured.",
     ),
+    AppSetting(
+        "ENTRA_TENANT_ID", "", "Tenant (a GUID) whose bearer tokens are accepted beside keys."
+    ),
+    AppSetting("ENTRA_AUDIENCE", "", "Audiences of these tokens, separated by commas."),
+    AppSetting("ENTRA_JWKS_URI", "", "Where the tenant's signing keys are, in another cloud."),
     AppSetting("LOOPS", "", "Declared loops: a JSON object of names and their settings."),
 )
 
@@ -49,6 +56,23 @@ MIN_KEY = 16
 UNRESOLVED = "@Microsoft.KeyVault("
 """Begins what the platform leaves in a setting whose secret it could not read: known to
 everybody, so never a key."""
+
+_ENTRA = "login.microsoftonline.com"
+
+
+@dataclass(frozen=True, slots=True)
+class EntraSettings:
+    """Which bearer tokens are accepted.
+
+    Attributes:
+        audiences: One of which a token must be for.
+        issuers: One of which a token must be from: the tenant, as both versions of tokens say it.
+        jwks_uri: Where the signing keys are.
+    """
+
+    audiences: tuple[str, ...]
+    issuers: tuple[str, ...]
+    jwks_uri: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,6 +93,7 @@ class Settings:
     metrics_seconds: int
     insights: str = field(repr=False)
     loops: Mapping[str, bytes]
+    entra: EntraSettings | None = None
 
     @classmethod
     def from_environ(cls, environ: Mapping[str, str]) -> "Settings":
@@ -106,6 +131,7 @@ class Settings:
             metrics_seconds=_part_of_an_hour(given, "METRICS_SECONDS"),
             insights=given["APPLICATIONINSIGHTS_CONNECTION_STRING"],
             loops=_loops(given["LOOPS"]),
+            entra=_entra(given),
         )
 
 
@@ -114,6 +140,28 @@ def _part_of_an_hour(given: Mapping[str, str], name: str) -> int:
     if 3600 % seconds:
         raise SettingsError(f"{name} must divide an hour without rest, such as 5, 60 or 300")
     return seconds
+
+
+def _entra(given: Mapping[str, str]) -> EntraSettings | None:
+    tenant, audience = given["ENTRA_TENANT_ID"], given["ENTRA_AUDIENCE"]
+    if not tenant and not audience:
+        return None
+    try:
+        tenant = str(uuid.UUID(tenant))  # "common" would let any tenant in
+    except ValueError:
+        raise SettingsError("ENTRA_TENANT_ID must be the GUID of a tenant") from None
+    audiences = tuple(part for part in (part.strip() for part in audience.split(",")) if part)
+    if not audiences:
+        raise SettingsError("ENTRA_TENANT_ID needs ENTRA_AUDIENCE")
+    uri = given["ENTRA_JWKS_URI"] or f"https://{_ENTRA}/{tenant}/discovery/v2.0/keys"
+    where = urlsplit(uri)
+    if where.scheme != "https" and where.hostname not in ("127.0.0.1", "localhost"):
+        raise SettingsError("ENTRA_JWKS_URI must begin with https://")
+    issuers = (
+        f"https://sts.windows.net/{tenant}/",
+        *(f"https://{host}/{tenant}/v2.0" for host in dict.fromkeys((_ENTRA, where.netloc))),
+    )
+    return EntraSettings(audiences, issuers, uri)
 
 
 def _loops(text: str) -> dict[str, bytes]:

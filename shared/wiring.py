@@ -7,7 +7,7 @@ from collections.abc import AsyncIterator
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from azure.core.credentials import AzureNamedKeyCredential
 from azure.core.credentials_async import AsyncTokenCredential
@@ -37,6 +37,9 @@ from shared.settings import Settings, SettingsError
 from shared.storage.azure_blobs import AzureBlobStore
 from shared.storage.azure_tables import AzureEventStore
 from shared.storage.table_inserts import BearerToken, SharedKey, TableInserts, open_session
+
+if TYPE_CHECKING:
+    from shared.entra import TokenChecker
 
 CONTAINER = "personalizer"
 """Blob container; with the tables it makes a storage account the home of one app."""
@@ -112,6 +115,7 @@ class Process:
         settings: The app's.
         registry: Which loops there are.
         declared: Whether the loops that the settings declare have been applied.
+        tokens: Checks bearer tokens; None unless the settings accept them.
     """
 
     def __init__(self, settings: Settings, stores: Stores, meter: Meter = SILENT) -> None:
@@ -124,6 +128,7 @@ class Process:
         self._meter = meter
         self._applications: dict[str, Application] = {}
         self.declared = False
+        self.tokens = _token_checker(settings)
 
     async def application(self, loop: str = DEFAULT_LOOP) -> Application:
         """Return the services of a loop, built when first needed.
@@ -148,6 +153,14 @@ class Process:
         """Stop what runs in the background."""
         for application in self._applications.values():
             await application.reader.close()
+
+
+def _token_checker(settings: Settings) -> "TokenChecker | None":
+    if settings.entra is None:
+        return None
+    from shared.entra import TokenChecker  # its library is needed only here
+
+    return TokenChecker(settings.entra)
 
 
 def declared_loops(settings: Settings) -> dict[str, LoopDocument]:
