@@ -372,3 +372,180 @@ class LoopKey(Body):
 
     number: Annotated[int, Meta(ge=1, le=KEYS)]
     key: str
+
+
+class OnlineEstimate(Body):
+    """What decisions have earned."""
+
+    event_count: int
+    reward: float
+    mean: float | None
+    low: Annotated[float | None, Meta(description="Of the 95 % interval of the mean.")]
+    high: float | None
+
+
+class Estimate(OnlineEstimate):
+    """What another policy would have earned, from events weighted by how likely it was to agree."""
+
+    snips: float | None
+    effective_sample_size: float | None
+
+
+class Delays(Body):
+    """How late rewards come: upper edges of bins, at most a fifth above the true value."""
+
+    count: int
+    p50_seconds: float | None
+    p90_seconds: float | None
+    p95_seconds: float | None
+    p99_seconds: float | None
+
+
+class Cardinality(Body):
+    """How many different values there were."""
+
+    count: int
+    is_exact: bool
+
+
+class ActionShare(Body):
+    """How often an action was shown, and what that earned."""
+
+    id: str
+    shows: int
+    reward: float
+    mean: float | None
+
+
+class OtherActions(Body):
+    """All actions that are not listed."""
+
+    shows: int
+    reward: float
+    mean: float | None
+
+
+class ActionShares(Body):
+    """Actions by how often they were shown."""
+
+    top: list[ActionShare]
+    rest: OtherActions
+    missed_shows_at_most: Annotated[int, Meta(description="Of any action in `top`.")]
+    cardinality: Cardinality
+
+
+class FeatureShare(Body):
+    """How often a feature occurred."""
+
+    name: str
+    occurrences: int
+
+
+class FeatureShares(Body):
+    """Features by how often they occurred."""
+
+    per_event: float | None
+    namespaces_per_event: float | None
+    events_without: int
+    cardinality: Cardinality
+    top: list[FeatureShare]
+    rest: int
+
+
+class ModelShare(Body):
+    """How many events a model decided."""
+
+    version: str
+    events: int
+
+
+class RewardRange(Body):
+    """The lowest and the highest reward."""
+
+    min: float | None
+    max: float | None
+
+
+class RowTraining(Body):
+    """What training the events took."""
+
+    steps: int
+    seconds: float
+    learned_events: int
+    most_lag_seconds: float
+
+
+class MetricsTotal(Body):
+    """What closed events amount to. Means and shares of nothing are null."""
+
+    total_events: int
+    non_activated_events: int
+    learned_events: int
+    observed_rewards: int
+    defaulted_rewards: int
+    duplicate_events: int
+    late_rewards: int
+    dangling_rewards: int
+    late_events: Annotated[int, Meta(description="Must be 0.")]
+    online: OnlineEstimate
+    baseline: Annotated[Estimate, Meta(description="Always the first action.")]
+    baseline_random: Annotated[Estimate, Meta(description="Any action, equally likely.")]
+    best: Annotated[Estimate, Meta(description="Always the most probable action.")]
+    explored: int
+    explored_share: float | None
+    matches_baseline: int
+    matches_baseline_share: float | None
+    equal_probabilities: int
+    without_model: int
+    decision_entropy: Annotated[float | None, Meta(description="Bits.")]
+    choice_entropy: Annotated[float | None, Meta(description="Bits.")]
+    choice_entropy_is_exact: bool
+    reward_range: RewardRange
+    reward_delay: Delays
+    late_reward_delay: Delays
+    actions: ActionShares
+    actions_per_event: float | None
+    context_features: FeatureShares
+    action_features: FeatureShares
+    models: list[ModelShare]
+    models_rest: int
+    shards: list[int]
+    training: RowTraining
+
+
+class MetricsRow(MetricsTotal, kw_only=True):
+    """The same for one interval; an event lies in that of its Rank."""
+
+    start: datetime
+
+
+class ServedModel(Body):
+    """The model that decides."""
+
+    version: str
+    published_at: datetime | None
+    created_at: datetime
+    learned_events: int
+
+
+class MetricsTraining(Body):
+    """Where training stands."""
+
+    last_training: datetime | None
+    lag_seconds: float
+    model: ServedModel | None
+    history: list[str]
+
+
+class Metrics(Body):
+    """What a loop does and what it earns."""
+
+    loop: LoopName
+    start: datetime = msgspec.field(name="from")
+    to: datetime
+    interval: Annotated[str, _duration(None, "Of a row.")]
+    interval_seconds: int
+    closed_until: Annotated[datetime, Meta(description="Later events are not counted yet.")]
+    training: MetricsTraining
+    total: MetricsTotal
+    rows: Annotated[list[MetricsRow], Meta(description="Those without events are left out.")]

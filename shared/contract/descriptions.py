@@ -22,6 +22,7 @@ from shared.contract.operations import (
     GET_LOG,
     GET_LOG_PROPERTIES,
     GET_LOOP,
+    GET_METRICS,
     GET_MODEL,
     GET_MODEL_PROPERTIES,
     GET_POLICY,
@@ -113,6 +114,7 @@ TAGS = {
     "Log": "What happened.",
     "Evaluations": "Policies compared on what happened.",
     "Feature importances": "Which features matter.",
+    "Metrics": "What a loop does and what it earns; our own.",
     "Loops": "Many models in one app; our own.",
 }
 
@@ -381,5 +383,15 @@ DESCRIPTIONS: Mapping[Operation, Description] = {
             Parameter("skip", _WHOLE, "Lines to leave out; the next page's address has it."),
         ),
         headers={"Link": 'Address of the next page, with rel="next", if there is one.'},
+    ),
+    GET_METRICS: Description(
+        "Metrics",
+        "Show what a loop does and what it earns, for a range of time.",
+        response=bodies.Metrics,
+        query=(
+            Parameter("from", _TIME, "From when; a day before the end, if not given."),
+            Parameter("to", _TIME, "Until when; now, if not given."),
+            Parameter("interval", {"type": "string", "examples": ["PT1H"]}, "Width of a row."),
+        ),
     ),
 }
