@@ -5,6 +5,7 @@ import base64
 import hmac
 import json
 import time
+from datetime import timedelta
 
 import azure.functions as func
 import jwt
@@ -16,7 +17,7 @@ from devserver.app import LocalApp
 from shared.contract.errors import ContractError, ErrorCode
 from shared.contract.operations import KEY_HEADER, Access
 from shared.endpoint import authenticate
-from shared.entra import FRESH_FOR, OWNER_ROLE, PAUSE, PAUSE_AFTER_FAILURE, TokenChecker
+from shared.entra import FRESH_FOR, LEEWAY, OWNER_ROLE, PAUSE, PAUSE_AFTER_FAILURE, TokenChecker
 from shared.settings import Settings, SettingsError
 from shared.storage.memory import InMemoryBlobStore, InMemoryEventStore
 from shared.wiring import Process, Stores
@@ -98,7 +99,7 @@ async def test_a_token_without_a_list_of_roles_has_none(issuer, checker, roles):
     assert await checker.roles(issuer.token(roles=roles)) == frozenset()
 
 
-NOW = int(time.time())
+HOUR, A_LITTLE = timedelta(hours=1), timedelta(seconds=LEEWAY / 3)
 
 
 @pytest.mark.parametrize(
@@ -111,10 +112,10 @@ NOW = int(time.time())
         ({"iss": V2 + "/"}, "tenant"),
         ({"iss": "https://login.microsoftonline.com/common/v2.0"}, "tenant"),
         ({"iss": ...}, "issuer"),
-        ({"exp": NOW - 3600}, "expired"),
+        ({"exp": -HOUR}, "expired"),
         ({"exp": ...}, "expiry"),
         ({"exp": "soon"}, "cannot be read"),
-        ({"nbf": NOW + 3600}, "not valid yet"),
+        ({"nbf": HOUR}, "not valid yet"),
         ({"kid": "two"}, "signing key"),
     ],
 )
@@ -127,13 +128,13 @@ async def test_a_token_that_is_not_for_us_or_not_for_now_is_refused(
     assert any(part in message for part in reason.split("|")), message
 
 
-@pytest.mark.parametrize("changes", [{"exp": NOW - 20}, {"nbf": NOW + 20}])
+@pytest.mark.parametrize("changes", [{"exp": -A_LITTLE}, {"nbf": A_LITTLE}])
 async def test_clocks_may_differ_a_little(issuer, checker, changes):
     assert await checker.roles(issuer.token(roles=["a"], **changes)) == {"a"}
 
 
 def forged(issuer, how):
-    claims = {"aud": AUDIENCE, "iss": V2, "exp": NOW + 600, "roles": [OWNER_ROLE]}
+    claims = {"aud": AUDIENCE, "iss": V2, "exp": int(time.time()) + 600, "roles": [OWNER_ROLE]}
     good = issuer.token(roles=["a"])
     header, payload, signature = good.split(".")
     public = issuer.key.public_key().public_bytes(
@@ -174,7 +175,7 @@ async def test_a_forged_token_is_refused(issuer, checker, how):
 
 @pytest.mark.parametrize("algorithm", ["none", "None", "", None, ["RS256"], 7])
 async def test_a_token_that_names_no_good_algorithm_is_refused(issuer, checker, algorithm):
-    claims = {"aud": AUDIENCE, "iss": V2, "exp": NOW + 600, "roles": [OWNER_ROLE]}
+    claims = {"aud": AUDIENCE, "iss": V2, "exp": int(time.time()) + 600, "roles": [OWNER_ROLE]}
 
     code, _ = await refusal(checker, unsigned(claims, alg=algorithm))
 
@@ -371,5 +372,5 @@ def test_the_running_app_lets_tokens_in(issuer, app_environ):
         assert sent("GET", "loops", roles=[OWNER_ROLE])[0] == 200
         status, refused = sent("POST", path, rank)
         assert (status, refused["error"]["code"]) == (403, "InvalidApiAccess")
-        assert sent("POST", path, rank, exp=NOW - 3600, roles=[OWNER_ROLE])[0] == 401
+        assert sent("POST", path, rank, exp=-HOUR, roles=[OWNER_ROLE])[0] == 401
         assert call(app, "GET", "loops")[0] == 200

@@ -3,6 +3,7 @@
 import json
 import threading
 import time
+from datetime import timedelta
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 import jwt
@@ -65,10 +66,17 @@ class Issuer:
         self._thread.join()
 
     def token(self, *, key=None, kid="one", algorithm="RS256", headers=None, **changes):
-        """Return a token that is good but for ``changes`` of its claims (``...`` removes one)."""
+        """Return a token that is good but for ``changes`` of its claims.
+
+        ``...`` removes a claim; a ``timedelta`` is added to the present.
+        """
         now = int(time.time())
         claims = {"aud": AUDIENCE, "iss": V2, "exp": now + 600, "nbf": now, "iat": now, **changes}
-        claims = {name: value for name, value in claims.items() if value is not ...}
+        claims = {
+            name: now + value.total_seconds() if isinstance(value, timedelta) else value
+            for name, value in claims.items()
+            if value is not ...
+        }
         return jwt.encode(
             claims, key or self.key, algorithm, headers={"kid": kid, **(headers or {})}
         )
