@@ -6,7 +6,7 @@ import azure.functions as func
 
 from shared import wiring
 from shared.contract.errors import ContractError, ErrorCode, sentence
-from shared.contract.model_properties import is_signed, render_model_properties
+from shared.contract.model_properties import is_signed, model_headers, render_model_properties
 from shared.contract.operations import (
     GET_MODEL,
     GET_MODEL_PROPERTIES,
@@ -25,7 +25,7 @@ from shared.contract.service_configuration import (
     parse_service_configuration,
     render_service_configuration,
 )
-from shared.endpoint import Call, authenticate, operation, refusal, response
+from shared.endpoint import Answer, Call, authenticate, operation, refusal, response
 from shared.learner.vw_model import ModelFileError
 from shared.services.loop_state import DEFAULT_LOOP
 from shared.services.model import UnknownModel
@@ -87,12 +87,19 @@ async def get_model_properties(app: Application, call: Call) -> bytes:
 
 
 @operation(blueprint, GET_MODEL)
-async def get_model(app: Application, call: Call) -> bytes:
+async def get_model(app: Application, call: Call) -> Answer:
     """Show the published model as a file of Vowpal Wabbit, in a signed zip if asked for."""
     signed = is_signed(call.parameters)
-    model = await app.models.export_model()
-    if not (signed and model):
-        return model
+    exported = await app.models.export_model()
+    if exported is None:
+        return Answer(b"")
+    model, modified = exported
+    if signed:
+        model = await _signed(app, model)
+    return Answer(model, model_headers(modified, signed=signed))
+
+
+async def _signed(app: Application, model: bytes) -> bytes:
     from shared.contract import model_export  # its library is not needed at start
 
     secret = await app.models.document(

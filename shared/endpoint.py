@@ -219,10 +219,17 @@ def response(
     media_type: str = "application/json",
 ) -> func.HttpResponse:
     """Return an answer with the headers that the retired service sent."""
+    # The platform would leave the charset out for all but text/*.
+    charset = "" if media_type == "application/octet-stream" else "; charset=utf-8"
     return func.HttpResponse(
         body,
         status_code=status,
-        headers={**_HEADERS, "apim-request-id": str(uuid.uuid4()), **(headers or {})},
+        headers={
+            **_HEADERS,
+            "Content-Type": f"{media_type}{charset}",
+            "apim-request-id": str(uuid.uuid4()),
+            **(headers or {}),
+        },
         mimetype=media_type,
         charset="utf-8",
     )

@@ -217,7 +217,7 @@ class PolicyResult(Body):
 
     name: str
     arguments: str
-    policy_source: str
+    policy_source: str | None = None
 
 
 class Evaluation(Body):

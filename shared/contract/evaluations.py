@@ -123,15 +123,17 @@ def render_evaluation(job: Job, version: ApiVersion) -> dict[str, Any]:
             "evaluationType": "Manual",
             "description": "Evaluations are kept; none runs yet.",
         }
+    newer = version.includes(ApiVersion.V1_1_PREVIEW_1)
+    source = {"policySource": "Custom"} if newer else {}
     shown |= {
         "status": job.status,
         "policyResults": [
-            {"name": policy.name, "arguments": policy.arguments, "policySource": "Custom"}
+            {"name": policy.name, "arguments": policy.arguments, **source}
             for policy in job.policies
         ],
         "featureImportance": [],
     }
-    if version.includes(ApiVersion.V1_1_PREVIEW_1):
+    if newer:
         shown |= {
             "evaluationType": "Manual",
             "optimalPolicy": "",

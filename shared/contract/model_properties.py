@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 from datetime import UTC, datetime
+from email.utils import format_datetime
 
 import msgspec
 
@@ -20,6 +21,14 @@ def is_signed(parameters: Mapping[str, str]) -> bool:
     if value not in ("true", "false"):
         raise ContractError(ErrorCode.BAD_REQUEST, "signed must be true or false.", "signed")
     return value == "true"
+
+
+def model_headers(modified: datetime, *, signed: bool) -> dict[str, str]:
+    """Return the headers of a model's file; clients look at its time for a new one."""
+    return {
+        "Content-Disposition": f"attachment; filename=model.vw{'.zip' if signed else ''}",
+        "Last-Modified": format_datetime(modified.astimezone(UTC), usegmt=True),
+    }
 
 
 def render_model_properties(created: datetime | None, modified: datetime | None) -> bytes:

@@ -3,6 +3,7 @@
 import asyncio
 from collections.abc import Callable
 from dataclasses import replace
+from datetime import datetime
 
 from shared.learner import checkpoint, vw_model
 from shared.learner.arguments import parse
@@ -33,16 +34,16 @@ class ModelService:
         self._blobs = blobs
         self._clock = clock
 
-    async def export_model(self) -> bytes:
-        """Return the published model; nothing if there is none."""
+    async def export_model(self) -> tuple[bytes, datetime] | None:
+        """Return the published model and when it was last changed; None if there is none."""
         state, _ = await self._loops.state(self.loop)
         if state.published is None:
-            return b""
+            return None
         version = state.published.version
         blob = await self._blobs.load(model_name(self.loop, version))
         if blob is None:
             raise StorageError(f"model {version} is missing")
-        return await asyncio.to_thread(_as_file, blob.data)
+        return await asyncio.to_thread(_as_file, blob.data), state.published.modified
 
     async def import_model(self, file: bytes) -> None:
         """Serve a model, and go on learning from it, by the loop's own settings.
