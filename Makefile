@@ -55,6 +55,8 @@ $(VENV)/.test: requirements.txt requirements-run.txt requirements-dev.txt | $(VE
 	$(PY) -m pip install --quiet -r requirements-dev.txt
 	# Microsoft's worker runtime states 3.13+, runs on 3.11, and needs nothing else.
 	$(PY) -m pip install --quiet --ignore-requires-python --no-deps azure-functions-runtime==1.3.0
+	# The first version of a client stands beside the last one.
+	$(PY) -m pip install --quiet --no-deps --upgrade --target $(VENV)/clients/personalizer-0.1.0 azure-cognitiveservices-personalizer==0.1.0
 	@touch $@ $(VENV)/.run
 
 # Azurite needs Node.js 20: the machine's own, else the one from PyPI.

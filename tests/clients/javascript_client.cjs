@@ -1,13 +1,19 @@
 // Drives the retired service's npm package against argv: endpoint, key. Prints what it got as JSON.
+// An endpoint with a path loses the package's own path, which is a fault of it; setting baseUri helps.
 const { PersonalizerClient } = require("@azure/cognitiveservices-personalizer");
 const { ApiKeyCredentials } = require("@azure/ms-rest-js");
 
 const [endpoint, key] = process.argv.slice(2);
-const client = (secret) =>
-  new PersonalizerClient(
+const client = (secret) => {
+  const made = new PersonalizerClient(
     new ApiKeyCredentials({ inHeader: { "Ocp-Apim-Subscription-Key": secret } }),
     endpoint,
   );
+  if (new URL(endpoint).pathname !== "/") {
+    made.baseUri = `${endpoint}/personalizer/v1.0`;
+  }
+  return made;
+};
 const actions = ["pasta", "salad"].map((id) => ({ id, features: [{ kind: id }] }));
 const failure = (work) =>
   work.then(

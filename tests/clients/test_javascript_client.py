@@ -9,9 +9,9 @@ from devserver.azurite import find_node
 SCRIPT = Path(__file__).with_name("javascript_client.cjs")
 
 
-def test_rank_activate_reward_and_errors(running_app):
+def test_rank_activate_reward_and_errors(endpoint):
     ran = subprocess.run(
-        [find_node(), str(SCRIPT), running_app.url.rstrip("/"), running_app.key],
+        [find_node(), str(SCRIPT), endpoint.url.rstrip("/"), endpoint.key],
         capture_output=True,
         text=True,
         timeout=60,
