@@ -1,7 +1,7 @@
 """HTTP: evaluations and feature importances."""
 
 import uuid
-from urllib.parse import quote, urlsplit
+from urllib.parse import quote
 
 import azure.functions as func
 import msgspec
@@ -34,6 +34,7 @@ from shared.contract.operations import (
     LIST_FEATURE_IMPORTANCES,
     PUT_EVALUATION,
 )
+from shared.contract.paths import path_of
 from shared.contract.versions import ApiVersion
 from shared.endpoint import Answer, Call, operation
 from shared.services.jobs import Job, JobExists, JobKind, UnknownJob
@@ -63,7 +64,7 @@ async def create_evaluation(app: Application, call: Call) -> Answer:
     """Keep an evaluation under a new id."""
     job = parse_evaluation(call.body, str(uuid.uuid4()), now())
     await app.jobs.create(EVALUATION, job)
-    location = f"{urlsplit(call.url).path.rstrip('/')}/{quote(job.id, safe='')}"
+    location = f"{path_of(call.url)}/{quote(job.id, safe='')}"
     body = msgspec.json.encode(render_evaluation(job, call.version))
     return Answer(body, {"Location": location})
 

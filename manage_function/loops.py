@@ -2,7 +2,6 @@
 
 import asyncio
 import gzip
-from urllib.parse import urlsplit
 
 import azure.functions as func
 
@@ -28,6 +27,7 @@ from shared.contract.operations import (
     PUT_LOOP,
     REGENERATE_KEY,
 )
+from shared.contract.paths import path_of
 from shared.endpoint import Answer, Call, app_operation, operation
 from shared.events.joined_log import encode_line
 from shared.services.loop_registry import is_loop_name
@@ -131,7 +131,7 @@ async def get_log(app: Application, call: Call) -> Answer:
         if skip:
             skip -= 1
         elif len(page) >= PAGE_BYTES:
-            headers["Link"] = next_page(urlsplit(call.url).path, query, line.Bucket, seen)
+            headers["Link"] = next_page(path_of(call.url), query, line.Bucket, seen)
             break
         else:
             page += encode_line(line)

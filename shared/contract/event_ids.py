@@ -1,9 +1,10 @@
 """Event ids in paths: taken from the raw URL and decoded once."""
 
-from urllib.parse import unquote, urlsplit
+from urllib.parse import unquote
 
 from shared.contract.errors import ContractError, ErrorCode
 from shared.contract.fields import check_id, refuser
+from shared.contract.paths import path_of
 
 _refuse = refuser(ErrorCode.INVALID_EVENT_ID)
 
@@ -18,7 +19,7 @@ def event_id_from_url(url: str) -> str:
         ContractError: The id is empty, too long, or not UTF-8.
     """
     try:
-        *_, events, raw, _ = urlsplit(url).path.split("/")  # .../events/{eventId}/reward
+        *_, events, raw, _ = path_of(url).split("/")  # .../events/{eventId}/reward
         if events.lower() != "events":
             raise ValueError("another path")
         return check_id(unquote(raw, errors="strict"), "eventId", _refuse)

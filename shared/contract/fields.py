@@ -1,5 +1,6 @@
 """Reading JSON objects field by field, with errors that name the field."""
 
+import codecs
 import struct
 from collections.abc import Callable, Mapping
 from functools import lru_cache
@@ -43,7 +44,7 @@ def parse_object(body: bytes) -> dict[str, msgspec.Raw]:
     """Return the members of a JSON object, undecoded."""
     check_size(len(body))
     try:
-        return _decode_object(body)
+        return _decode_object(body.removeprefix(codecs.BOM_UTF8))
     except (msgspec.DecodeError, UnicodeError, RecursionError) as exc:
         raise ContractError(
             ErrorCode.BAD_REQUEST, f"The body is not a JSON object: {_reason(exc)}", "body"

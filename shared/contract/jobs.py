@@ -4,13 +4,14 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
-from urllib.parse import unquote, urlencode, urlsplit
+from urllib.parse import unquote, urlencode
 
 import msgspec
 
 from shared.contract.durations import parse_date
 from shared.contract.errors import ContractError, ErrorCode
 from shared.contract.fields import Refuse, check_id, decode, kind, named, parse_object, refuser
+from shared.contract.paths import path_of
 
 PAGE = 100
 """Jobs in one answer, unless ``maxpagesize`` asks for fewer."""
@@ -41,7 +42,7 @@ def job_id_from_url(url: str, refuse: Refuse) -> str:
     Raises:
         ContractError: It is too long, or not UTF-8.
     """
-    raw = urlsplit(url).path.rsplit("/", 1)[-1]
+    raw = path_of(url).rsplit("/", 1)[-1]
     try:
         return check_id(unquote(raw, errors="strict"), "id", refuse)
     except UnicodeDecodeError as exc:

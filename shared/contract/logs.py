@@ -10,6 +10,9 @@ import msgspec
 from shared.contract.durations import parse_date
 from shared.contract.errors import ContractError, ErrorCode
 
+EARLIEST = datetime(2000, 1, 1, tzinfo=UTC)
+"""Nothing was logged before, and a day before the year 1 there is none."""
+
 PAGE_BYTES = 4 << 20
 """Of a page before compression, its last line excepted: what one answer may hold in memory."""
 
@@ -70,9 +73,8 @@ def _time(parameters: Mapping[str, str], name: str, default: datetime) -> dateti
     try:
         # A plus sign that was not percent-encoded arrives as a space.
         time = parse_date(text.replace(" ", "+"))
-        time.timestamp()
-    except (ValueError, OverflowError, OSError):
+    except (ValueError, OverflowError):
         raise ContractError(
             ErrorCode.BAD_REQUEST, f"{name} must be a time such as 2026-11-24T12:00:00Z.", name
         ) from None
-    return time
+    return max(time, EARLIEST)

@@ -2,10 +2,10 @@
 
 from dataclasses import dataclass
 from enum import Enum, auto
-from urllib.parse import urlsplit
 
 from shared.contract.errors import ContractError, ErrorCode
 from shared.contract.fields import MAX_BODY_BYTES
+from shared.contract.paths import path_of
 
 PREFIX = "personalizer"
 LOOPS = "loops"
@@ -203,10 +203,7 @@ OPERATIONS = (
 
 def no_operation(method: str, url: str) -> ContractError:
     """Return the error for a request that no operation answers: 405, or 404 with a hint."""
-    try:
-        path = urlsplit(url).path.strip("/").split("/")
-    except ValueError:
-        return _not_found("The URL cannot be read.")
+    path = path_of(url).strip("/").split("/")
     if path[0].lower() == "personalization":
         return _not_found("The API's path is /personalizer/v1.0/..., not /personalization/...")
     allowed = sorted(
