@@ -32,6 +32,7 @@ from shared.contract.operations import (
     LIST_LOOPS,
     LOG_INTERACTIONS,
     LOG_OBSERVATIONS,
+    PUBLISH_MODEL,
     PUT_EVALUATION,
     PUT_LOOP,
     PUT_MODEL,
@@ -262,6 +263,11 @@ DESCRIPTIONS: Mapping[Operation, Description] = {
         "Serve a model that was exported, signed or not, and go on learning from it.",
         request=bytes,
         refusals=(ErrorCode.INVALID_MODEL_FORMAT, ErrorCode.INVALID_MODEL_SIGNATURE),
+    ),
+    PUBLISH_MODEL: Description(
+        "Model",
+        "Serve an earlier model again, and go on learning from it.",
+        refusals=(ErrorCode.INVALID_MODEL_FORMAT, ErrorCode.CONFLICT),
     ),
     RESET_MODEL: Description("Model", "Forget what was learned."),
     DELETE_LOGS: Description(

@@ -38,10 +38,10 @@ _EVERYWHERE = (
     ErrorCode.SIGNING_KEYS_UNAVAILABLE,
 )
 _PATH_PARAMETERS: Mapping[str, Mapping[str, Any]] = {
-    "version": {"enum": [version for version in ApiVersion if version is not NEWEST]},
     "loop": {"type": "string", "pattern": f"^{NAME}$"},
     "number": {"type": "integer", "minimum": 1, "maximum": KEYS},
 }
+_IN_PATH = {"enum": [version for version in ApiVersion if version is not NEWEST]}
 _AN_ID = {
     "type": "string",
     "minLength": 1,
@@ -192,7 +192,9 @@ def _operation(
         "operationId": name,
         "tags": [description.tag],
         "summary": description.summary,
-        "parameters": [_path_parameter(found) for found in re.findall(r"{(\w+)}", path)],
+        "parameters": [
+            _path_parameter(found, operation.surface) for found in re.findall(r"{(\w+)}", path)
+        ],
         "responses": _responses(operation, description, newest, components),
     }
     query = description.query
@@ -209,8 +211,10 @@ def _operation(
     return described
 
 
-def _path_parameter(name: str) -> dict[str, Any]:
+def _path_parameter(name: str, surface: Surface) -> dict[str, Any]:
     schema = _PATH_PARAMETERS.get(name, _AN_ID)
+    if name == "version" and surface is Surface.PERSONALIZER:
+        schema = _IN_PATH
     return {"name": name, "in": "path", "required": True, "schema": schema}
 
 

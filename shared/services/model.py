@@ -81,8 +81,10 @@ class ModelService:
         while True:
             settings, _ = await self._loops.settings(self.loop)
             state, etag = await self._loops.state(self.loop)
+            if version not in state.history:
+                raise UnknownModel(version)
             blob = await self._blobs.load(model_name(self.loop, version))
-            if version not in state.history or blob is None:
+            if blob is None:
                 raise UnknownModel(version)
             learned = await asyncio.to_thread(
                 _learned_under, blob.data, effective_arguments(settings)
