@@ -20,6 +20,7 @@ from shared.contract.service_configuration import EXPORT, INT32, MAX_SAS_URI, OP
 from shared.events.learning_mode import LearningMode
 from shared.events.rewards import Aggregation
 from shared.learner.arguments import MAX_LENGTH
+from shared.services.findings.checkup import Finding
 from shared.services.loop_registry import KEYS, NAME
 from shared.services.loop_state import ModelInfo, Replay
 
@@ -549,3 +550,78 @@ class Metrics(Body):
     training: MetricsTraining
     total: MetricsTotal
     rows: Annotated[list[MetricsRow], Meta(description="Those without events are left out.")]
+
+
+class Diagnosis(Body):
+    """What is wrong with a loop, the worst first."""
+
+    loop: LoopName
+    checked_at: datetime
+    start: datetime = msgspec.field(name="from")
+    to: datetime
+    events: Annotated[int, Meta(description="That were looked at.")]
+    findings: list[Finding]
+
+
+class SeenReward(Body):
+    """A reward as it came."""
+
+    value: float
+    delay_seconds: float
+
+
+class DecisionItem(Body):
+    """A decision and what came of it."""
+
+    event_id: str
+    time: datetime
+    status: Annotated[str, Meta(description="open, learned or notActivated.")]
+    mode: LearningMode
+    reward_action_id: str
+    probability: float
+    model_version: Annotated[str, Meta(description="Empty where there was no model.")]
+    deferred: bool
+    activated: bool
+    reward: Annotated[float | None, Meta(description="The one number it is learned with.")]
+    rewards: list[SeenReward]
+    actions: list[RankedAction]
+
+
+class DecisionList(Body):
+    """The latest decisions, newest first."""
+
+    loop: LoopName
+    decisions: list[DecisionItem]
+
+
+class Contribution(Body):
+    """What a feature adds to an action's predicted reward."""
+
+    name: str
+    value: str
+    score: float
+
+
+class ExplainedAction(Body):
+    """Why an action has its predicted reward."""
+
+    id: str
+    score: float
+    features: list[Contribution]
+
+
+class Explanation(Body):
+    """A decision as a model sees it."""
+
+    model_version: str
+    is_deciding_model: bool
+    actions: list[ExplainedAction]
+
+
+class Decision(DecisionItem):
+    """A decision and why it was made."""
+
+    loop: LoopName
+    context: list[Features] | None
+    excluded_actions: list[str]
+    explanation: Explanation | None

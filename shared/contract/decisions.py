@@ -25,7 +25,7 @@ def parse_top(parameters: Mapping[str, str]) -> int:
         ContractError: It is not a number from 1 to ``MOST``.
     """
     text = parameters.get("top") or str(DEFAULT)
-    if not (text.isascii() and text.isdigit() and 1 <= int(text[:9]) <= MOST):
+    if not (text.isascii() and text.isdigit() and len(text) < 9 and 1 <= int(text) <= MOST):
         raise _refuse("top", f"top must be a whole number from 1 to {MOST}.")
     return int(text)
 

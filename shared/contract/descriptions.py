@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from shared.contract import bodies
+from shared.contract.decisions import MOST
 from shared.contract.errors import ErrorCode
 from shared.contract.evaluations import INTERVALS, WINDOWS
 from shared.contract.jobs import INT32, PAGE
@@ -17,6 +18,9 @@ from shared.contract.operations import (
     DELETE_FEATURE_IMPORTANCE,
     DELETE_LOGS,
     DELETE_LOOP,
+    GET_DECISION,
+    GET_DECISIONS,
+    GET_DOCTOR,
     GET_EVALUATION,
     GET_FEATURE_IMPORTANCE,
     GET_LOG,
@@ -399,5 +403,23 @@ DESCRIPTIONS: Mapping[Operation, Description] = {
             Parameter("to", _TIME, "Until when; now, if not given."),
             Parameter("interval", {"type": "string", "examples": ["PT1H"]}, "Width of a row."),
         ),
+    ),
+    GET_DOCTOR: Description(
+        "Metrics",
+        "Say what is wrong with a loop, and what to do about it.",
+        response=bodies.Diagnosis,
+    ),
+    GET_DECISIONS: Description(
+        "Metrics",
+        "Show the latest decisions and what came of them.",
+        response=bodies.DecisionList,
+        query=(Parameter("top", {**_WHOLE, "minimum": 1, "maximum": MOST}, "How many."),),
+    ),
+    GET_DECISION: Description(
+        "Metrics",
+        "Show one decision and why it was made.",
+        response=bodies.Decision,
+        query=(Parameter("time", _TIME, "Of the decision; it is found at once."),),
+        refusals=(ErrorCode.INVALID_EVENT_ID,),
     ),
 }

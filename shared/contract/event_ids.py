@@ -38,7 +38,7 @@ def event_id_at_end(url: str) -> str:
         ContractError: The id is empty, too long, or not UTF-8.
     """
     try:
-        raw = urlsplit(url).path.rsplit("/", 1)[1]
+        raw = path_of(url).rsplit("/", 1)[1]
         return check_id(unquote(raw, errors="strict"), "eventId", _refuse)
     except (ValueError, IndexError) as exc:
         raise _refuse("eventId", "eventId cannot be read.") from exc
