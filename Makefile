@@ -7,7 +7,7 @@ NODE = $$($(PY) -c 'from devserver.azurite import find_node; print(find_node())'
 PY := $(VENV)/bin/python
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
-.PHONY: run test demo bench quality package check setup clean
+.PHONY: fuzz-api run test demo bench quality package check setup clean
 
 run: $(VENV)/.run $(VENDOR)
 	@PORT=$(PORT) $(PY) -m devserver
@@ -37,6 +37,10 @@ quality: $(VENV)/.test node_modules/.ready
 
 package: $(VENV)/.test $(VENDOR)
 	@$(PY) -m tools.package
+
+# Takes about an hour; what came back is in artifacts/fuzz-api.json.
+fuzz-api: $(VENV)/.test node_modules/.ready
+	FUZZ_EXAMPLES=500 $(PY) -m pytest tests/contract/test_fuzz.py
 
 setup: $(VENV)/.test $(VENDOR)
 
