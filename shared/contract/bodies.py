@@ -111,6 +111,20 @@ class RankedAction(Body):
     probability: Annotated[float, Meta(ge=0, le=1)]
 
 
+class ScoredFeature(Body):
+    """What a feature, or some together, speak for (positive) or against."""
+
+    name: Annotated[str, Meta(description="`namespace.feature`; those together joined by `^`.")]
+    score: float
+
+
+class InferenceExplanation(Body):
+    """Why an action has its place."""
+
+    id: str
+    features: list[ScoredFeature]
+
+
 class RankResponse(Body):
     """The decision."""
 
@@ -120,6 +134,10 @@ class RankResponse(Body):
     ]
     event_id: str
     reward_action_id: Annotated[str, Meta(description="The action to take.")]
+    inference_explanation: Annotated[
+        list[InferenceExplanation] | None,
+        Meta(description="Where isInferenceExplainabilityEnabled is set."),
+    ] = None
 
 
 class RewardRequest(Body):

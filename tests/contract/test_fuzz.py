@@ -28,7 +28,7 @@ from shared.contract.operations import KEY_HEADER
 from tests.support.api_description import DOCUMENT
 from tests.support.simulation import call
 
-EXAMPLES = int(os.environ.get("FUZZ_EXAMPLES", "8"))
+EXAMPLES = int(os.environ.get("FUZZ_EXAMPLES", "5"))
 SLOW = {"Rank": 4, "Rank_versionless": 4, "Loops_Train": 20, "Loops_Put": 4, "Loops_Delete": 4}
 """By what the examples of an operation are divided: features, processes and loops take time."""
 

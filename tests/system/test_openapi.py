@@ -2,9 +2,25 @@
 
 import http.client
 import json
+import time
+import uuid
 from urllib.parse import urlsplit
 
 import pytest
+
+from shared.contract.operations import (
+    GET_DECISION,
+    GET_DECISIONS,
+    GET_DOCTOR,
+    GET_LOG_PROPERTIES,
+    GET_LOOP,
+    GET_METRICS,
+    GET_MODEL_PROPERTIES,
+    RANK,
+    TRAIN,
+)
+from tests.support.api_description import DOCUMENT, described, json_schema, validator
+from tests.support.simulation import call
 
 
 @pytest.fixture
@@ -42,3 +58,66 @@ def test_its_headers_can_be_asked_for_alone(ask):
 
     assert (status, body) == (200, b"")
     assert headers["ETag"] == ask()[1]["ETag"]
+
+
+LOOP = {
+    "rewardWaitTime": "PT1S",
+    "modelExportFrequency": "PT1S",
+    "isInferenceExplainabilityEnabled": True,
+}
+RANKED = {
+    "contextFeatures": [{"time": "noon"}],
+    "actions": [{"id": name, "features": [{"kind": name}]} for name in ("a", "b", "c")],
+    "excludedActions": ["c"],
+}
+
+
+@pytest.fixture(scope="module")
+def lived(running_app):
+    """A loop that has decided, been rewarded, learned and published a model."""
+    name = "o" + uuid.uuid4().hex[:10]
+    assert call(running_app, "PUT", f"loops/{name}", {"serviceConfiguration": LOOP})[0] == 201
+    api = f"loops/{name}/personalizer/v1.1-preview.3"
+    for number in range(5):
+        ranked = {**RANKED, "eventId": f"e{number}"}
+        assert call(running_app, "POST", f"{api}/rank", ranked)[0] == 201
+        assert call(running_app, "POST", f"{api}/events/e{number}/reward", {"value": 1})[0] == 204
+    ends = time.monotonic() + 60
+    while "inferenceExplanation" not in call(running_app, "POST", f"{api}/rank", RANKED)[1]:
+        assert time.monotonic() < ends
+        time.sleep(0.3)
+    yield name
+    for _ in range(50):
+        if call(running_app, "DELETE", f"loops/{name}")[0] != 409:  # it is being trained
+            break
+
+
+@pytest.mark.parametrize(
+    ("operation", "path", "body"),
+    [
+        (RANK, "personalizer/v1.0/rank", RANKED),
+        (GET_LOOP, "", None),
+        (GET_METRICS, "metrics", None),
+        (GET_DOCTOR, "doctor", None),
+        (GET_DECISIONS, "decisions?top=50", None),
+        (GET_DECISION, "decisions/e0", None),
+        (GET_LOG_PROPERTIES, "personalizer/v1.0/logs/properties", None),
+        (GET_MODEL_PROPERTIES, "personalizer/v1.0/model/properties", None),
+        (TRAIN, "train", None),
+    ],
+    ids=lambda value: getattr(value, "name", ""),
+)
+def test_answers_of_a_loop_that_has_lived_are_as_described(
+    running_app, lived, operation, path, body
+):
+    status, answer = call(running_app, operation.method, f"loops/{lived}/{path}".rstrip("/"), body)
+
+    assert status == operation.success, answer
+    schema = json_schema(described(operation)["responses"][str(status)])
+    validator(schema).validate(answer)
+    assert set(answer) <= set(members_of(schema))
+
+
+def members_of(schema):
+    """Return the names of the members that an answer is described to have."""
+    return DOCUMENT["components"]["schemas"][schema["$ref"].rpartition("/")[2]]["properties"]
