@@ -14,8 +14,9 @@ from msgspec import Meta
 
 from shared.contract.durations import render_duration
 from shared.contract.evaluations import INTERVALS, MAX_POLICIES
+from shared.contract.features import MAX_DEPTH
 from shared.contract.fields import MAX_FLOAT32, MAX_ID
-from shared.contract.rank import MAX_ACTIONS, MAX_DEPTH
+from shared.contract.rank import MAX_ACTIONS
 from shared.contract.service_configuration import EXPORT, INT32, MAX_SAS_URI, OPTIMIZATION, WAIT
 from shared.events.learning_mode import LearningMode
 from shared.events.rewards import Aggregation
@@ -140,10 +141,63 @@ class RankResponse(Body):
     ] = None
 
 
+class SlotRequest(Body, kw_only=True):
+    """A place to be filled."""
+
+    id: Annotated[Id, Meta(description="Unique among the slots.")]
+    features: list[FeaturesOrNull] | None = None
+    excluded_actions: Annotated[list[str] | None, Meta(description="Ids of actions.")] = None
+    baseline_action: Annotated[
+        str, Meta(description="Id of an action that is not excluded; another one for each slot.")
+    ]
+
+
+class MultiSlotRankRequest(Body):
+    """What is known, what may be chosen, and for which places; earlier ones choose first."""
+
+    actions: Annotated[list[RankableAction], Meta(min_length=1, max_length=MAX_ACTIONS)]
+    slots: Annotated[
+        list[SlotRequest],
+        Meta(min_length=1, max_length=MAX_ACTIONS, description="At most as many as actions."),
+    ]
+    context_features: list[Features] | None = None
+    event_id: Annotated[Id | None, Meta(description="Generated if none is given.")] = None
+    defer_activation: Annotated[
+        bool | None, Meta(description="The event counts only once it is activated.")
+    ] = None
+
+
+class SlotResponse(Body):
+    """What a place is filled with; nothing if no action was left for it."""
+
+    id: str
+    reward_action_id: str | None = None
+
+
+class MultiSlotRankResponse(Body):
+    """The decision."""
+
+    slots: list[SlotResponse]
+    event_id: str
+
+
 class RewardRequest(Body):
     """How well a decision went."""
 
     value: Annotated[float, Meta(ge=-1, le=1)]
+
+
+class SlotReward(Body):
+    """How well the decision for a place went."""
+
+    slot_id: Id
+    value: Annotated[float, Meta(ge=-1, le=1)]
+
+
+class MultiSlotRewardRequest(Body):
+    """How well the decisions for some places went."""
+
+    reward: list[SlotReward]
 
 
 class ServiceConfiguration(Body, kw_only=True):

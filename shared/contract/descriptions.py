@@ -36,6 +36,9 @@ from shared.contract.operations import (
     LIST_LOOPS,
     LOG_INTERACTIONS,
     LOG_OBSERVATIONS,
+    MULTI_SLOT_ACTIVATE,
+    MULTI_SLOT_RANK,
+    MULTI_SLOT_REWARD,
     PUBLISH_MODEL,
     PUT_EVALUATION,
     PUT_LOOP,
@@ -113,6 +116,7 @@ class Description:
 TAGS = {
     "Rank": "Decide which action to take.",
     "Events": "Say how a decision went.",
+    "Multi-slot": "The same for several places at once.",
     "Service configuration": "Settings of a loop.",
     "Policy": "Learning settings of a loop.",
     "Model": "What was learned, as a file.",
@@ -142,6 +146,14 @@ DECIDED = {
     ],
     "eventId": "visit-1",
     "rewardActionId": "espresso",
+}
+PLACED = {
+    "actions": RANKED["actions"],
+    "slots": [
+        {"id": "top", "baselineAction": "espresso", "features": [{"size": "large"}]},
+        {"id": "side", "baselineAction": "lemonade", "excludedActions": ["espresso"]},
+    ],
+    "eventId": "visit-2",
 }
 CONFIGURED = {
     "rewardWaitTime": "PT10M",
@@ -187,8 +199,13 @@ _SERVICE_CODES = (
     ErrorCode.INVALID_REWARD_WAIT,
     ErrorCode.INVALID_LOG_RETENTION,
     ErrorCode.INVALID_MODEL_RETRAIN_DAYS,
+    ErrorCode.AUTO_OPTIMIZATION_WITH_SLOTS,
 )
-_POLICY_CODES = (ErrorCode.INVALID_POLICY_CONTRACT, ErrorCode.INVALID_POLICY_CONFIGURATION)
+_POLICY_CODES = (
+    ErrorCode.INVALID_POLICY_CONTRACT,
+    ErrorCode.INVALID_POLICY_CONFIGURATION,
+    ErrorCode.AUTO_OPTIMIZATION_WITH_SLOTS,
+)
 _MODEL_FILE = "attachment; filename=model.vw, or model.vw.zip if it is signed."
 
 DESCRIPTIONS: Mapping[Operation, Description] = {
@@ -197,7 +214,7 @@ DESCRIPTIONS: Mapping[Operation, Description] = {
         "Decide which action to take.",
         request=bodies.RankRequest,
         response=bodies.RankResponse,
-        refusals=(ErrorCode.INVALID_RANK_REQUEST,),
+        refusals=(ErrorCode.INVALID_RANK_REQUEST, ErrorCode.CONFLICT),
         examples={"a drink": RANKED},
         answer=DECIDED,
     ),
@@ -212,6 +229,41 @@ DESCRIPTIONS: Mapping[Operation, Description] = {
         "Events",
         "Record that a deferred decision was shown.",
         refusals=(ErrorCode.INVALID_EVENT_ID,),
+    ),
+    MULTI_SLOT_RANK: Description(
+        "Multi-slot",
+        "Decide which action to take for each of several slots.",
+        request=bodies.MultiSlotRankRequest,
+        response=bodies.MultiSlotRankResponse,
+        refusals=(
+            ErrorCode.INVALID_RANK_REQUEST,
+            ErrorCode.INVALID_MULTI_SLOT_API_ACCESS,
+            ErrorCode.CONFLICT,
+        ),
+        examples={"two places": PLACED},
+        answer={
+            "slots": [
+                {"id": "top", "rewardActionId": "espresso"},
+                {"id": "side", "rewardActionId": "iced tea"},
+            ],
+            "eventId": "visit-2",
+        },
+    ),
+    MULTI_SLOT_REWARD: Description(
+        "Multi-slot",
+        "Record how well the decisions for slots went; unknown ids are accepted too.",
+        request=bodies.MultiSlotRewardRequest,
+        refusals=(
+            ErrorCode.INVALID_REWARD_REQUEST,
+            ErrorCode.INVALID_EVENT_ID,
+            ErrorCode.INVALID_MULTI_SLOT_API_ACCESS,
+        ),
+        examples={"the first": {"reward": [{"slotId": "top", "value": 1.0}]}},
+    ),
+    MULTI_SLOT_ACTIVATE: Description(
+        "Multi-slot",
+        "Record that a deferred decision was shown, in all its slots.",
+        refusals=(ErrorCode.INVALID_EVENT_ID, ErrorCode.INVALID_MULTI_SLOT_API_ACCESS),
     ),
     GET_SERVICE: Description(
         "Service configuration",
@@ -371,7 +423,7 @@ DESCRIPTIONS: Mapping[Operation, Description] = {
         request=bodies.LoopDocument,
         response=bodies.Loop,
         created=bodies.Loop,
-        refusals=(*_SERVICE_CODES, *_POLICY_CODES, ErrorCode.CONFLICT),
+        refusals=(*dict.fromkeys((*_SERVICE_CODES, *_POLICY_CODES)), ErrorCode.CONFLICT),
         examples={"settings as code": DECLARED},
         body_is_optional=True,
     ),

@@ -58,10 +58,15 @@ async function step(name, call) {
   await step("interactions", api.path("/logs/interactions").post({ body: Buffer.from("batch"), ...octets }));
   await step("observations", api.path("/logs/observations").post({ body: Buffer.from("batch"), ...octets }));
 
+  await step("automatic", api.path("/configurations/service").put({ body: { ...service.body, isAutoOptimizationEnabled: false } }));
+  await step("slotsOn", api.path("/configurations/policy").put({ body: { name: "slots", arguments: "--ccb_explore_adf --epsilon 0.2 -q ::" } }));
   const slots = [{ id: "top", baselineAction: "news" }];
   await step("slotsRanked", api.path("/multislot/rank").post({ body: { actions, slots, eventId: "slots" } }));
   await step("slotsActivated", api.path("/multislot/events/{eventId}/activate", "slots").post());
   await step("slotsRewarded", api.path("/multislot/events/{eventId}/reward", "slots").post({ body: { reward: [{ slotId: "top", value: 1 }] } }));
+
+  await step("slotsOff", api.path("/configurations/policy").put({ body: { name: "mine", arguments: "--cb_explore_adf --epsilon 0.2 --power_t 0 -l 0.001 --cb_type mtr -q ::" } }));
+  await step("automaticAgain", api.path("/configurations/service").put({ body: service.body }));
 
   await step("unauthorized", client("not-a-key-of-this-app").path("/rank").post({ body: { actions } }));
   got.model.body = String(got.model.body).length;

@@ -29,7 +29,10 @@ from tests.support.api_description import DOCUMENT
 from tests.support.simulation import call
 
 EXAMPLES = int(os.environ.get("FUZZ_EXAMPLES", "5"))
-SLOW = {"Rank": 4, "Rank_versionless": 4, "Loops_Train": 20, "Loops_Put": 4, "Loops_Delete": 4}
+SLOW = {
+    "Rank": 4, "Rank_versionless": 4, "MultiSlot_Rank": 4, "MultiSlot_Rank_versionless": 4,
+    "Loops_Train": 20, "Loops_Put": 4, "Loops_Delete": 4,
+}  # fmt: skip
 """By what the examples of an operation are divided: features, processes and loops take time."""
 
 CHECKS = [
@@ -39,6 +42,9 @@ CHECKS = [
     response_headers_conformance,
     response_schema_conformance,
 ]
+SLOTS = 1
+"""Place of the loop that decides for slots."""
+
 API = schemathesis.openapi.from_dict(copy.deepcopy(DOCUMENT))
 OPERATIONS = {
     item[method]["operationId"]: API[path][method.upper()]
@@ -55,6 +61,8 @@ def loops(running_app):
     names = ["f" + uuid.uuid4().hex[:10] for _ in range(3)]
     for name in names:
         assert call(running_app, "PUT", f"loops/{name}")[0] == 201
+    policy = {"arguments": "--ccb_explore_adf --epsilon 0.2"}
+    assert call(running_app, "PUT", f"loops/{names[SLOTS]}", {"policy": policy})[0] == 200
     yield names
     for name in names:
         for _ in range(50):
@@ -78,7 +86,8 @@ def statuses():
 @pytest.mark.parametrize("name", OPERATIONS)
 def test_every_answer_is_described(running_app, loops, statuses, name):
     operation = OPERATIONS[name]
-    below = "" if operation.path.startswith(("/loops", "/openapi")) else f"/loops/{loops[0]}"
+    own = operation.path.startswith(("/loops", "/openapi"))
+    below = "" if own else f"/loops/{loops[SLOTS if 'multislot' in operation.path else 0]}"
     base = running_app.url.rstrip("/") + below
     strategy = operation.as_strategy() | operation.as_strategy(
         generation_mode=GenerationMode.NEGATIVE

@@ -21,10 +21,13 @@ from shared.contract.evaluations import MAX_POLICIES, parse_evaluation, parse_re
 from shared.contract.feature_importances import parse_feature_importance
 from shared.contract.fields import MAX_ID
 from shared.contract.loop_document import parse_loop_document
+from shared.contract.multislot import parse_slots_rank
 from shared.contract.operations import (
     APPLY_FROM_EVALUATION,
     CREATE_EVALUATION,
     CREATE_FEATURE_IMPORTANCE,
+    MULTI_SLOT_RANK,
+    MULTI_SLOT_REWARD,
     OPERATIONS,
     PUT_EVALUATION,
     PUT_LOOP,
@@ -35,7 +38,7 @@ from shared.contract.operations import (
 )
 from shared.contract.policy import parse_policy
 from shared.contract.rank import MAX_ACTIONS, parse_rank
-from shared.contract.reward import parse_reward
+from shared.contract.reward import parse_reward, parse_slot_rewards
 from shared.contract.service_configuration import parse_service_configuration
 from shared.contract.versions import ApiVersion
 from shared.services.loop_settings import LoopSettings
@@ -55,6 +58,8 @@ ROOT = Path(__file__).resolve().parent.parent.parent
 PARSERS = {
     RANK: parse_rank,
     REWARD: parse_reward,
+    MULTI_SLOT_RANK: parse_slots_rank,
+    MULTI_SLOT_REWARD: parse_slot_rewards,
     PUT_POLICY: lambda body: parse_policy(body, CURRENT, NOW),
     CREATE_EVALUATION: lambda body: parse_evaluation(body, "e", NOW),
     PUT_EVALUATION: lambda body: parse_evaluation(body, "e", NOW),
@@ -156,7 +161,7 @@ def test_answers_of_the_retired_service_fit(name):
 
 @pytest.mark.parametrize(
     ("operation", "newest"),
-    [variant for variant in VARIANTS if variant[0] is not RANK],  # its features take minutes
+    [v for v in VARIANTS if v[0] not in (RANK, MULTI_SLOT_RANK)],  # features take minutes
     ids=lambda v: getattr(v, "name", "newest" if v else ""),
 )
 def test_what_the_schema_allows_is_accepted_or_refused_with_a_described_code(operation, newest):
@@ -246,6 +251,10 @@ def action(name, **features):
         (RANK, {"actions": [action("a", **{"": 1})]}, False),
         (RANK, {"actions": [action("a", x=1e39)]}, False),
         (RANK, {"actions": [action("a")], "eventId": ""}, False),
+        (MULTI_SLOT_REWARD, {"reward": [{"slotId": "", "value": 1}]}, False),
+        (MULTI_SLOT_REWARD, {"reward": [{"slotId": "a", "value": 2}]}, False),
+        (MULTI_SLOT_RANK, {"actions": [action("a")], "slots": []}, False),
+        (MULTI_SLOT_RANK, {"actions": [action("a")], "slots": [{"id": "s"}]}, False),
         (REWARD, {"value": 1}, True),
         (REWARD, {"value": 1.01}, False),
         (REWARD, {}, False),
