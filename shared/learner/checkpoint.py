@@ -1,8 +1,9 @@
 """A learner as bytes: everything needed to go on learning, to the bit.
 
 Layout: magic; length of a JSON header (``uint32``, little endian as all numbers); the header;
-number of used slots; their indices (``uint32``) and W, G, N (``float32`` each); SHA-256 of all
-of that. The same learner always gives the same bytes.
+number of used slots; their indices (``uint32``) and W, G, N (``float32`` each); under
+``--marginal`` the slots of known ids (``uint64``) with both sums of each (``float64``); SHA-256 of
+all of that. The same learner always gives the same bytes.
 """
 
 import hashlib
@@ -11,10 +12,12 @@ from typing import Annotated
 
 import msgspec
 import numpy as np
+from numpy.typing import NDArray
 
 from shared.learner.arguments import ArgumentsError, parse
 from shared.learner.cost_estimates import MultiTaskRegression
 from shared.learner.learner import Learner
+from shared.learner.marginals import KNOWN, Marginals
 
 MAGIC = b"OPMODEL1"
 _MAX_HEADER = 64 * 1024
@@ -47,6 +50,7 @@ class _Header(msgspec.Struct, forbid_unknown_fields=True):
     sampling: Annotated[str, msgspec.Meta(pattern="^[0-9a-f]{1,16}$")] = "0"
     choices: _Count | None = None
     knows_slots: bool = False
+    marginals: _Count = 0
 
 
 def dumps(learner: Learner) -> bytes:
@@ -56,6 +60,7 @@ def dumps(learner: Learner) -> bytes:
     used |= regressor.gradients != np.float32(learner.settings.initial_t)
     used |= regressor.scales != 0
     slots = np.flatnonzero(used)
+    marginals = learner.marginals.table() if learner.marginals else np.zeros(0, KNOWN)
     header = msgspec.json.encode(
         _Header(
             learner.settings.arguments,
@@ -75,6 +80,7 @@ def dumps(learner: Learner) -> bytes:
             f"{learner.sampling.state:x}",
             learner.choices,
             learner.knows_slots,
+            len(marginals),
         )
     )
     parts = [
@@ -86,6 +92,7 @@ def dumps(learner: Learner) -> bytes:
     ]
     for array in (regressor.weights, regressor.gradients, regressor.scales):
         parts.append(array[slots].astype("<f4").tobytes())
+    parts.append(marginals.tobytes())
     body = b"".join(parts)
     return body + hashlib.sha256(body).digest()
 
@@ -117,7 +124,8 @@ def _loads(body: bytes) -> Learner:
     position += length
     (count,) = struct.unpack_from("<I", body, position)
     position += 4
-    if len(body) != position + 16 * count:
+    end = position + 16 * count
+    if len(body) != end + header.marginals * KNOWN.itemsize:
         raise CheckpointError("the model's length differs from what it states")
     slots = np.frombuffer(body, "<u4", count, position)
     learner = Learner(parse(header.arguments))
@@ -146,4 +154,15 @@ def _loads(body: bytes) -> Learner:
     regressor.gravity, regressor.contraction = header.gravity, header.contraction
     learner.lowest, learner.highest = header.lowest_cost, header.highest_cost
     learner.sampling.state = int(header.sampling, 16)
+    if learner.marginals:
+        _read_marginals(learner.marginals, np.frombuffer(body, KNOWN, offset=end))
+    elif header.marginals:
+        raise CheckpointError("the model knows ids that its arguments do not ask for")
     return learner
+
+
+def _read_marginals(marginals: Marginals, table: NDArray[np.void]) -> None:
+    try:
+        marginals.load(table)
+    except ValueError as exc:
+        raise CheckpointError(f"the model cannot be used: {exc}") from exc

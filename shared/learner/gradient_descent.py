@@ -285,11 +285,16 @@ class GradientDescent:
         _require(self.contraction > 0.0)
         return step / self.contraction
 
+    def rate(self, weight: float) -> float:
+        """Return the learning rate of an example of some importance (``get_scale``)."""
+        rate = self._rate * weight
+        if not self.settings.adaptive:
+            rate *= (self.time + weight) ** -self.settings.power_t
+        return rate
+
     def _step(self, error: float, weight: float, per_update: float) -> float:
         """Return how far to go against the gradient (``compute_update``)."""
-        step = self._rate * weight
-        if not self.settings.adaptive:
-            step *= (self.time + weight) ** -self.settings.power_t
+        step = self.rate(weight)
         if self.settings.invariant and step * per_update >= 1e-6:
             return error * -math.expm1(-2.0 * step * per_update) / per_update
         return 2.0 * error * step

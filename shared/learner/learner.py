@@ -3,14 +3,15 @@
 import itertools
 import math
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import msgspec
 import numpy as np
 
 from shared.learner.arguments import LearningSettings
 from shared.learner.cost_estimates import MultiTaskRegression
-from shared.learner.exploration import Bag, Cover, History, SquareCB
+from shared.learner.evidence import evidence_of
+from shared.learner.exploration import Bag, Cover, History, RandomNetworks, RegCB, SquareCB
 from shared.learner.features import (
     FeatureError,
     Features,
@@ -20,6 +21,8 @@ from shared.learner.features import (
 )
 from shared.learner.gradient_descent import GradientDescent, Row
 from shared.learner.interactions import Plan, hashes, interactions_of, products
+from shared.learner.marginals import MarginalDescent, Marginals, Paired, paired
+from shared.learner.novelty import Novelty
 from shared.learner.policy import Decision, LivePolicy, Policy
 from shared.learner.sampling import Sampling
 from shared.learner.slot_features import NO_SLOT, are_numbered, contexts, read_slots, split_slots
@@ -93,6 +96,7 @@ class _Offered(msgspec.Struct, gc=False):
     action: Features
     context: Features
     plan: Plan
+    ids: tuple[Paired, Paired] | None = None
 
 
 class _Read(msgspec.Struct, gc=False):
@@ -129,8 +133,9 @@ class Learner:
     def __init__(self, settings: LearningSettings) -> None:
         """Know nothing yet."""
         self.settings = settings
-        self.regressor = GradientDescent(settings)
-        members = settings.exploration.members if isinstance(settings.exploration, Bag) else 1
+        self.regressor = (MarginalDescent if settings.marginal else GradientDescent)(settings)
+        alike = isinstance(settings.exploration, Bag | RandomNetworks)
+        members = settings.exploration.members if alike else 1
         self.estimates = [MultiTaskRegression() for _ in range(members)]
         self.lowest = 0.0
         self.highest = 0.0
@@ -169,14 +174,25 @@ class Learner:
         for each slot that is learned, an example that cannot be read gives none.
         """
         live = LivePolicy(self.settings, self.regressor)
+        needs_more = self.marginals or evidence_of(self.regressor)  # than live weights
         for choice in self._learning(examples):
             live.history = self._history()
-            yield live.decide_within(choice.context, list(map(bytes, choice.actions)))
+            policy = self.policy() if needs_more else live
+            yield policy.decide_within(choice.context, list(map(bytes, choice.actions)))
 
     def policy(self) -> Policy:
         """Return what has been learned so far; later learning does not change it."""
-        weights = self.regressor.effective_weights()
-        return Policy(self.settings, weights, self._history(), self.knows_slots)
+        weights, evidence = self.regressor.effective_weights(), evidence_of(self.regressor)
+        known = self.marginals
+        marginals = Marginals(self.settings, dict(known.sums)) if known else None
+        history = self._history()
+        return Policy(self.settings, weights, history, self.knows_slots, evidence, marginals)
+
+    @property
+    def marginals(self) -> Marginals | None:
+        """What is known of ids, if the settings ask for it."""
+        regressor = self.regressor
+        return regressor.marginals if isinstance(regressor, MarginalDescent) else None
 
     def _history(self) -> History:
         return History(self.choices, self.lowest, self.highest)
@@ -267,11 +283,22 @@ class Learner:
             used = [bytes(actions[choice.chosen])]
         else:
             used = list(map(bytes, actions))
-        rows = [
-            _Offered(action, context, self._interactions.plan(action.shape, context.shape))
-            for action in features_of_actions(used)
-        ]
+        rows = [self._offered(action, context) for action in features_of_actions(used)]
         return _Read(choice, context, actions, rows)
+
+    def _offered(self, action: Features, context: Features) -> _Offered:
+        """Return an action with its plan.
+
+        Raises:
+            FeatureError: The features combine to too many.
+        """
+        ids = None
+        if self.settings.marginal:
+            namespaces = self.settings.marginal.namespaces
+            ids = paired(action, namespaces), paired(context, namespaces)
+            action, context = (each.features for each in ids)
+        plan = self._interactions.plan(action.shape, context.shape)
+        return _Offered(action, context, plan, ids)
 
     def _learn_read(self, waiting: Sequence[Sequence[_Read]]) -> Iterator[_Read]:
         rows = self._rows(itertools.chain.from_iterable(waiting))
@@ -308,6 +335,8 @@ class Learner:
         exploration = self.settings.exploration
         if isinstance(exploration, Cover):
             learned = self._learn_cover(exploration, read, rows)
+        elif isinstance(exploration, RandomNetworks):
+            learned = self._learn_novelty(exploration, read, rows)
         else:
             learned = all(self._learn_rows(read, rows, at) for at in self._offsets())
         if learned:
@@ -344,6 +373,17 @@ class Learner:
                 norm += max(0.0, shares[action] - max(before[action], floor))
         return True
 
+    def _learn_novelty(self, networks: RandomNetworks, read: _Read, rows: Sequence[Row]) -> bool:
+        """Teach each member the chosen action's value of its random function; then learn costs."""
+        chosen = read.rows[0 if self._learns_chosen_only else read.example.chosen]
+        values = Novelty(self.settings, networks).values([chosen.action], chosen.context)
+        for (value,), offset in zip(values, self.settings.offsets[1:], strict=True):
+            target = networks.alpha * self.sampling.gaussian() + value
+            told = replace(read.example, cost=target, probability=1.0)
+            if not self._learn_rows(replace(read, example=told), rows, offset):
+                return False
+        return self._learn_rows(read, rows, 0)
+
     def _offsets(self) -> Iterator[int]:
         """Yield the first of the weights of each member that learns the next example."""
         exploration = self.settings.exploration
@@ -361,8 +401,8 @@ class Learner:
         example, settings = read.example, self.settings
         probability = max(example.probability, settings.clip_p)
         if settings.cost_type == "mtr":
-            squared = isinstance(settings.exploration, SquareCB)
-            if squared and example.chosen < read.n_actions - 1:
+            unweighted = isinstance(settings.exploration, SquareCB | RegCB)
+            if unweighted and example.chosen < read.n_actions - 1:
                 probability = max(1.0, settings.clip_p)  # a quirk: the last action keeps its own
             estimate = self.estimates[offset]
             weight = estimate.importance(read.n_actions, probability) * example.weight
@@ -418,6 +458,10 @@ class Learner:
         for positions in by_plan.values():
             combined = self._combine([waiting[position] for position in positions])
             found.update(zip(positions, combined, strict=True))
+        if isinstance(self.regressor, MarginalDescent):
+            for position, row in enumerate(waiting):
+                if row.ids:
+                    found[position] = self.regressor.row(found[position], row.plan, *row.ids)
         return [found[position] for position in range(len(waiting))]
 
     def _combine(self, alike: Sequence[_Offered]) -> list[Row]:

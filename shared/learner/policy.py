@@ -8,9 +8,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from shared.learner.arguments import LearningSettings
+from shared.learner.evidence import Evidence
 from shared.learner.exploration import History, best_first
 from shared.learner.features import FeatureError, Features, shared_features, split_decision
 from shared.learner.gradient_descent import GradientDescent
+from shared.learner.large_action_space import LargeActionSpace
+from shared.learner.marginals import Marginals, MarginalScorer
 from shared.learner.scorer import LiveScorer, Scorer
 
 Floats = NDArray[np.float32]
@@ -75,18 +78,33 @@ class Policy:
         weights: Floats,
         history: History | None = None,
         knows_slots: bool = False,
+        evidence: Evidence | None = None,
+        marginals: Marginals | None = None,
     ) -> None:
         """Keep a read-only view of ``weights`` (``2 ** bits`` of ``float32``).
 
-        ``knows_slots`` says whether these tell the slots of a decision apart.
+        Args:
+            settings: What the weights mean, and how to explore.
+            weights: What was learned.
+            history: What the exploration may know of the past.
+            knows_slots: Whether the weights tell the slots of a decision apart.
+            evidence: What the exploration needs beside scores, if it does.
+            marginals: What is known of ids, if the settings ask for it.
         """
         self.settings = settings
         self.history = history or History()
         self.knows_slots = knows_slots
+        self._evidence = evidence
+        self._large = LargeActionSpace(settings) if settings.large else None
         weights = weights.view()
         weights.setflags(write=False)
         self.weights = weights
-        self._scorers = [Scorer(settings, weights, offset) for offset in settings.offsets]
+        self._scorers: list[Scorer | MarginalScorer] = [
+            MarginalScorer(settings, weights, offset, marginals)
+            if marginals
+            else Scorer(settings, weights, offset)
+            for offset in settings.offsets
+        ]
 
     def decide(
         self, shared: Mapping[str, bytes | msgspec.Raw], actions: Sequence[bytes]
@@ -113,16 +131,33 @@ class Policy:
         Raises:
             FeatureError: As ``decide``.
         """
-        settings = self.settings
         scores = [scorer.scores(context, actions) for scorer in self._scorers]
         if offered is not None:
+            actions = [actions[action] for action in offered]
             scores = [[each[action] for action in offered] for each in scores]
-        probabilities = settings.exploration.probabilities(scores, settings.epsilon, self.history)
-        if len(scores) == 1:
+        probabilities = self._explore(scores, context, actions)
+        if self._evidence or len(scores) == 1:
             return Decision(best_first(scores[0]), probabilities, tuple(scores[0]))
         means = tuple(math.fsum(each) / len(scores) for each in zip(*scores, strict=True))
         order = sorted(range(len(means)), key=lambda a: (-probabilities[a], means[a]))
         return Decision(tuple(order), probabilities, means)
+
+    def _explore(
+        self, scores: list[list[float]], context: Features, actions: Sequence[bytes]
+    ) -> tuple[float, ...]:
+        """Return the probability of each action."""
+        explore, epsilon = self.settings.exploration.probabilities, self.settings.epsilon
+        if self._evidence:
+            scores = scores + self._evidence.evidence(context, actions, scores[0])
+        if not self._large:
+            return explore(scores, epsilon, self.history)
+        (costs,) = scores
+        kept = self._large.kept(actions, costs, self.history)
+        found = [0.0] * len(costs)
+        among = explore([[costs[action] for action in kept]], epsilon, self.history)
+        for action, probability in zip(kept, among, strict=True):
+            found[action] = probability
+        return tuple(found)
 
     def decide_json(self, decision: bytes) -> Decision:
         """Return the decision for a whole decision's JSON text, made by ``decision_json``.

@@ -1,14 +1,17 @@
-"""How often each member of a bag sees an event: Vowpal Wabbit's own random numbers.
+"""Vowpal Wabbit's own random numbers: how often a bag's member sees an event, and Gaussians.
 
-Sources: ``merand48`` in VW's ``rand48.h``, ``weight_gen`` in ``bs.h``. The number of sightings is
-drawn from the Poisson distribution with mean 1, as in the online bootstrap.
+Sources: ``merand48`` and ``merand48_boxmuller`` in VW's ``random_details.h``, ``weight_gen`` in
+``bs.h``. The number of sightings is drawn from the Poisson distribution with mean 1, as in the
+online bootstrap.
 """
 
 import itertools
 import math
-import struct
 from bisect import bisect_left
 from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
 
 _MULTIPLIER = 0xEECE66D5DEECE66D
 _INCREMENT = 2147483647
@@ -18,10 +21,13 @@ _CUMULATIVE = list(
     itertools.accumulate(math.exp(-1.0) / math.factorial(count) for count in range(_MOST))
 )
 
+Words = NDArray[np.uint64]
+Floats = NDArray[np.float32]
+
 
 @dataclass(slots=True)
 class Sampling:
-    """A stream of random counts; the same state always goes on in the same way.
+    """A stream of random numbers; the same state always goes on in the same way.
 
     Attributes:
         state: 64 bits.
@@ -31,8 +37,42 @@ class Sampling:
 
     def draw(self) -> int:
         """Return the next count."""
+        return bisect_left(_CUMULATIVE, self._uniform())
+
+    def gaussian(self) -> float:
+        """Return the next number of mean 0 and variance 1 (Box and Muller 1958, polar form)."""
+        while True:
+            first = 2.0 * self._uniform() - 1.0
+            second = 2.0 * self._uniform() - 1.0
+            size = first * first + second * second
+            if 0.0 < size < 1.0:
+                return first * math.sqrt(-2.0 * math.log(size) / size)
+
+    def _uniform(self) -> float:
+        """Return the next number from 0 to 1."""
         self.state = (_MULTIPLIER * self.state + _INCREMENT) & _WORD
-        # the top bits become the mantissa of a float32 between 1 and 2
-        bits = ((self.state >> 25) & 0x7FFFFF) | (127 << 23)
-        uniform = struct.unpack("<f", struct.pack("<I", bits))[0] - 1.0
-        return bisect_left(_CUMULATIVE, uniform)
+        return ((self.state >> 25) & 0x7FFFFF) / (1 << 23)
+
+
+def gaussians(states: Words) -> Floats:
+    """Return the first Gaussian of a stream of each state."""
+    shape = states.shape
+    states = states.ravel().copy()
+    found = np.empty(len(states), np.float32)
+    waiting = np.arange(len(states))
+    while waiting.size:
+        first, second = _uniforms(states), _uniforms(states)
+        size = first * first + second * second
+        done = (size > 0.0) & (size < 1.0)
+        drawn = size[done]
+        found[waiting[done]] = first[done] * np.sqrt(-2.0 * np.log(drawn) / drawn)
+        waiting, states = waiting[~done], states[~done]
+    return found.reshape(shape)
+
+
+def _uniforms(states: Words) -> NDArray[np.float64]:
+    """Move each state on; return the next number from -1 to 1."""
+    states *= np.uint64(_MULTIPLIER)
+    states += np.uint64(_INCREMENT)
+    mantissa = (states >> np.uint64(25)) & np.uint64(0x7FFFFF)
+    return mantissa.astype(np.float64) * (2.0 / (1 << 23)) - 1.0

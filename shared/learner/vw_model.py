@@ -7,8 +7,9 @@ layer's own state follows, the topmost first, and at last the weights, to the en
 =============  ====================================================================
 Header         version, id, ``m``, lowest and highest label, bits, lda, n-grams, skips, options
 Slots          1 if slots are told apart, else 0, in a file for decisions over slots
-Exploration    events (squarecb), events left (first), lowest and highest cost (synthcover)
+Exploration    events (squarecb, regcb, cover), left ones (first), range of costs (synthcover)
 Costs          events and actions learned
+Marginals      how many, and slot (``uint64``), total and count (``float64``) of each, if any
 Regressor      1 and the state of learning, or 0 in a file for predictions only
 Weights        slot (``uint32``), W, and G and N where they are in use (``float32``)
 =============  ====================================================================
@@ -23,19 +24,26 @@ from typing import Any
 
 import mmh3
 import numpy as np
+from numpy.typing import NDArray
 
-from shared.learner.arguments import ArgumentsError, LearningSettings, parse
+from shared.learner.arguments import ArgumentsError, LearningSettings, MarginalSettings, parse
+from shared.learner.evidence import evidence_of
 from shared.learner.exploration import (
     Bag,
+    CostRange,
     Cover,
     EpsilonGreedy,
     ExploreFirst,
+    RandomNetworks,
+    RegCB,
     Softmax,
     SquareCB,
     SyntheticCover,
 )
 from shared.learner.gradient_descent import Floats
 from shared.learner.learner import Learner
+from shared.learner.marginals import KNOWN, Marginals
+from shared.learner.sensitivity import Sensitivity
 
 VERSION = "9.11.9"
 OLDEST = (8, 11)
@@ -98,9 +106,12 @@ def dumps(learner: Learner, *, resumable: bool = True) -> bytes:
         resumable: Whether learning can go on from the file; if not, it is for predictions only.
 
     Raises:
-        ModelFileError: The arguments cannot be written as options.
+        ModelFileError: The arguments cannot be written as options, or their exploration needs more
+            than a file for predictions only holds.
     """
     settings, regressor = learner.settings, learner.regressor
+    if not resumable and isinstance(evidence_of(regressor), Sensitivity):
+        raise ModelFileError("--regcb and --elim need a resumable file: it holds what they weigh")
     options = _options(learner)
     header = [
         *_text(""),
@@ -131,6 +142,7 @@ def dumps(learner: Learner, *, resumable: bool = True) -> bytes:
             struct.pack("<?", learner.knows_slots) if settings.slots else b"",
             _exploration_state(learner),
             struct.pack("<QQ", learner.estimates[0].events, learner.estimates[0].actions),
+            _marginals(learner),
             state,
             _weights(learner, resumable),
         )
@@ -242,6 +254,7 @@ def _read_body(
     knows_slots = settings.slots and file.take(1) != b"\0"
     explored = file.numbers(_exploration_form(settings))
     events, actions = file.numbers("<QQ")
+    known = file.take(KNOWN.itemsize * file.numbers("<Q")[0]) if settings.marginal else b""
     resumable = file.take(1) != b"\0"
     state = file.numbers(_STATE.format) if resumable else ()
     if resumable and version >= _REGULARISED:
@@ -265,6 +278,8 @@ def _read_body(
     learner.learned = learner.learned or learner.choices
     learner.choices = learner.choices or learner.learned
     learner.knows_slots = knows_slots
+    if learner.marginals:
+        _read_marginals(learner.marginals, np.frombuffer(known, KNOWN))
     _read_weights(learner, file.rest(), resumable)
     return learner
 
@@ -280,6 +295,10 @@ def _require_same_weights(found: LearningSettings, wanted: LearningSettings) -> 
         different.append("interactions")
     if type(found.exploration) is not type(wanted.exploration) or found.stride != wanted.stride:
         different.append("exploration")
+    if (found.marginal and found.marginal.namespaces) != (
+        wanted.marginal and wanted.marginal.namespaces
+    ):
+        different.append("marginal")
     if different:
         raise ModelFileError(
             f"the model was learned under other settings ({', '.join(different)}); "
@@ -302,6 +321,20 @@ def _read_state(learner: Learner, state: tuple[Any, ...]) -> None:
     regressor = learner.regressor
     regressor.norms[0], regressor.time, regressor.total_weights[0] = sums
     learner.learned = int(examples)
+
+
+def _read_marginals(marginals: Marginals, table: NDArray[np.void]) -> None:
+    try:
+        marginals.load(table)
+    except ValueError as exc:
+        raise ModelFileError(f"the model file's {exc}") from exc
+
+
+def _marginals(learner: Learner) -> bytes:
+    if not learner.marginals:
+        return b""
+    table = learner.marginals.table()
+    return struct.pack("<Q", len(table)) + table.tobytes()
 
 
 def _read_weights(learner: Learner, data: bytes, resumable: bool) -> None:
@@ -343,7 +376,7 @@ def _weights(learner: Learner, resumable: bool) -> bytes:
 
 def _exploration_form(settings: LearningSettings) -> str:
     match settings.exploration:
-        case SquareCB() | ExploreFirst() | Cover():
+        case SquareCB() | RegCB() | ExploreFirst() | Cover():
             return "<Q"
         case SyntheticCover():
             return "<ff"
@@ -352,7 +385,7 @@ def _exploration_form(settings: LearningSettings) -> str:
 
 def _read_exploration(learner: Learner, found: tuple[Any, ...]) -> None:
     match learner.settings.exploration:
-        case SquareCB() | Cover():
+        case SquareCB() | RegCB() | Cover():
             learner.choices = int(found[0])
         case ExploreFirst(events=events) if found[0]:
             learner.choices = max(0, events - int(found[0]))
@@ -366,7 +399,7 @@ def _read_exploration(learner: Learner, found: tuple[Any, ...]) -> None:
 
 def _exploration_state(learner: Learner) -> bytes:
     match learner.settings.exploration:
-        case SquareCB() | Cover():
+        case SquareCB() | RegCB() | Cover():
             return struct.pack("<Q", learner.choices)
         case ExploreFirst(events=events):
             return struct.pack("<Q", max(0, events - learner.choices))
@@ -403,6 +436,11 @@ def _options(learner: Learner) -> str:
         words += ["--interactions", _namespaces(namespaces)]
     if settings.duplicate_interactions:
         words.append("--leave_duplicate_interactions")
+    if settings.large:
+        words += ["--large_action_space", "--max_actions", str(settings.large.max_actions)]
+        words += ["--spanner_c", _number(settings.large.spanner_c)]
+    if settings.marginal:
+        words += _marginal_options(settings.marginal)
     for name in ("ignore_linear", "ignore", "keep"):
         if getattr(settings, name):
             words += [f"--{name}", _namespaces(getattr(settings, name))]
@@ -417,6 +455,17 @@ def _exploration_options(learner: Learner) -> Iterator[str]:
         case SquareCB():
             yield from ("--squarecb", "--gamma_scale", _number(exploration.gamma_scale))
             yield from ("--gamma_exponent", _number(exploration.gamma_exponent))
+            if exploration.costs is not None:
+                yield from ("--elim", *_cost_options(exploration.costs))
+        case RegCB():
+            yield from ("--regcb", *_cost_options(exploration.costs))
+            if exploration.optimistic:
+                yield "--regcbopt"
+        case RandomNetworks():
+            yield from ("--rnd", str(exploration.networks))
+            yield from ("--rnd_alpha", _number(exploration.alpha))
+            yield from ("--rnd_invlambda", _number(exploration.inverse_lambda))
+            yield from ("--random_seed", str(learner.sampling.state))
         case ExploreFirst():
             yield from ("--first", str(exploration.events))
         case Bag():
@@ -426,11 +475,28 @@ def _exploration_options(learner: Learner) -> Iterator[str]:
                 yield "--greedify"
         case Cover():
             yield from ("--cover", str(exploration.members), "--psi", _number(exploration.psi))
+            if exploration.chosen_only:
+                yield "--nounif"
         case SyntheticCover():
             yield from ("--synthcover", "--synthcoversize", str(exploration.size))
             yield from ("--synthcoverpsi", _number(exploration.bonus))
-    if isinstance(exploration, EpsilonGreedy | Bag | Cover) and exploration.first_only:
+    if isinstance(exploration, EpsilonGreedy | Bag | Cover | RegCB) and exploration.first_only:
         yield "--first_only"
+
+
+def _marginal_options(marginal: MarginalSettings) -> Iterator[str]:
+    yield from ("--marginal", _namespaces(marginal.namespaces))
+    yield from ("--initial_numerator", _number(marginal.initial_numerator))
+    yield from ("--initial_denominator", _number(marginal.initial_denominator))
+    if marginal.decay:
+        yield from ("--decay", _number(marginal.decay))
+    if marginal.unweighted:
+        yield "--unweighted_marginals"
+
+
+def _cost_options(costs: CostRange) -> Iterator[str]:
+    yield from ("--mellowness", _number(costs.mellowness))
+    yield from ("--cb_min_cost", _number(costs.lowest), "--cb_max_cost", _number(costs.highest))
 
 
 def _number(number: float) -> str:

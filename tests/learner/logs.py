@@ -73,5 +73,10 @@ def logged(count: int, seed: int) -> Iterator[dict]:
         }
 
 
+def unlabelled(event: dict) -> dict:
+    """Return an event whose outcome nobody knows: something to predict only."""
+    return {name: value for name, value in event.items() if not name.startswith("_label")}
+
+
 def text(value: dict) -> bytes:
     return json.dumps(value, separators=(",", ":"), ensure_ascii=False).encode()

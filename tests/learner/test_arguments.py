@@ -82,6 +82,46 @@ def test_rates_follow_the_kind_of_update():
     assert parse("--cb_explore_adf --adaptive --normalized").invariant is False
 
 
-def test_the_nearest_supported_argument_is_named():
-    with pytest.raises(UnsupportedArgument, match="--learning_rate"):
-        parse("--cb_explore_adf --learning_rat 0.5")
+@pytest.mark.parametrize(
+    ("wrong", "near"),
+    [
+        ("--learning_rat", "--learning_rate"),
+        ("--sofmax", "--softmax"),
+        ("--ftrl", "--adaptive"),
+        ("--cb", "--cb_explore_adf"),
+        ("--slates", "--ccb_explore_adf"),
+        ("--graph_feedback", "--squarecb"),
+        ("--redefine", "--interactions"),
+    ],
+)
+def test_the_nearest_supported_argument_is_named(wrong, near):
+    with pytest.raises(UnsupportedArgument, match=f"{near}$") as refused:
+        parse(f"--cb_explore_adf {wrong} 1")
+
+    assert refused.value.argument == wrong
+
+
+def test_every_argument_of_vowpal_wabbit_is_understood_or_refused_by_name():
+    vowpalwabbit = pytest.importorskip("vowpalwabbit", reason="the oracle is not installed")
+    workspace = vowpalwabbit.Workspace("--quiet --no_stdin")
+    configured = workspace.get_config(filtered_enabled_reductions_only=False)
+    workspace.finish()
+    names = {o.name for groups in configured.values() for _, options in groups for o in options}
+
+    refused = {}
+    for name in names:
+        try:
+            parse(f"--cb_explore_adf --{name}=1")
+        except ArgumentsError as refusal:
+            refused[name] = refusal
+
+    assert len(names) > 400
+    for name, refusal in refused.items():
+        assert refusal.argument == f"--{name}"[:40]
+        assert refusal.argument in str(refusal)
+        if isinstance(refusal, UnsupportedArgument) and "nearest" in str(refusal):
+            nearest = str(refusal).split()[-1]
+            try:
+                parse(f"--cb_explore_adf {nearest}=1")
+            except ArgumentsError as other:
+                assert "nearest" not in str(other)  # known: it is its value that is refused

@@ -54,13 +54,11 @@ def test_numbers_that_overflow_never_reach_the_weights():
 @pytest.mark.parametrize(
     ("arguments", "name"),
     [
-        ("--cb_explore_adf --rnd 5", "--rnd"),
         ("--cb_explore_adf --cb_type sm", "--cb_type"),
         ("--ccb_explore_adf --all_slots_loss", "--all_slots_loss"),
         ("--ccb_explore_adf --no_predict", "--no_predict"),
         ("--ccb_explore_adf --leave_duplicate_interactions", "--leave_duplicate_interactions"),
         ("--slates", "--slates"),
-        ("--cb_explore_adf --regcb", "--regcb"),
         ("--cb_explore_adf -f model", "-f"),
         ("--cb_explore_adf --data x", "--data"),
         ("--cb_explore_adf --no_such_thing", "--no_such_thing"),
@@ -84,7 +82,10 @@ def test_what_is_not_supported_is_refused_by_name(arguments, name):
      "--cb_explore_adf --bag 2.5", "--cb_explore_adf --bag 0", "--cb_explore_adf --bag 1000",
      "--cb_explore_adf --squarecb --cb_type dr", "--cb_explore_adf --greedify",
      "--cb_explore_adf --synthcover --synthcoversize 0", "--cb_explore_adf --first -1",
-     "--cb_explore_adf --softmax --first_only"],
+     "--cb_explore_adf --softmax --first_only", "--cb_explore_adf --squarecb --nounif",
+     "--cb_explore_adf --softmax --mellowness 0.1", "--cb_explore_adf --elim",
+     "--cb_explore_adf --regcb --cb_type ips", "--cb_explore_adf --regcb --squarecb",
+     "--cb_explore_adf --regcb --cb_min_cost 1"],
 )  # fmt: skip
 def test_unusable_arguments_are_invalid(arguments):
     with pytest.raises(InvalidArgument):

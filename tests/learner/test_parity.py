@@ -9,7 +9,7 @@ import pytest
 from shared.learner.arguments import parse
 from shared.learner.checkpoint import dumps
 from shared.learner.learner import Example, Learner
-from tests.learner.logs import decisions, logged, text
+from tests.learner.logs import decisions, logged, text, unlabelled
 
 vowpalwabbit = pytest.importorskip("vowpalwabbit", reason="the oracle is not installed")
 
@@ -130,6 +130,51 @@ SETTINGS = {
     ),
     "a highest prediction": ("--cb_explore_adf --max_prediction 0.1 -q Fj", 1_000),
     "a lowest prediction": ("--cb_explore_adf --min_prediction -0.3 -q Fj", 1_000),
+    "marginal costs of ids": ("--cb_explore_adf --marginal i", 2_000),
+    "marginal costs of ids, wildcards, collisions": (
+        "--cb_explore_adf --marginal i -q :: -b 10",
+        1_000,
+    ),
+    "marginal costs of pairs of many kinds, doubly robust": (
+        "--cb_explore_adf --marginal ijU -q FU --cb_type dr --power_t 0 -l 0.1",
+        500,
+    ),
+    "marginal costs from another start, forgetting": (
+        "--cb_explore_adf --marginal i --initial_numerator -0.3 --initial_denominator 3 "
+        "--decay 0.01 -q Fi",
+        1_000,
+    ),
+    "marginal costs without weights": (
+        "--cb_explore_adf --marginal i --unweighted_marginals --sgd -l 0.01",
+        1_000,
+    ),
+    "marginal costs, inverse propensity scores": (
+        "--cb_explore_adf --marginal i --cb_type ips -q ii",
+        500,
+    ),
+    "marginal costs, bag": ("--cb_explore_adf --marginal i --bag 3 -q Fi", 300),
+    "marginal costs, regularised": (
+        "--cb_explore_adf --marginal i --l1 1e-6 --l2 1e-6 --noconstant",
+        500,
+    ),
+    "large action space": (
+        "--cb_explore_adf --large_action_space --max_actions 3 --softmax --lambda 3 -q Fj",
+        1_000,
+    ),
+    "large action space, squarecb, wildcards": (
+        "--cb_explore_adf --large_action_space --max_actions 4 --squarecb --gamma_scale 3 -q ::",
+        1_000,
+    ),
+    "large action space, epsilon-greedy, collisions": (
+        "--cb_explore_adf --large_action_space --max_actions 2 --spanner_c 1.1 --epsilon 0.2 "
+        "-q jj -b 10",
+        500,
+    ),
+    "large action space, plain gradient descent": (
+        "--cb_explore_adf --large_action_space --max_actions 2 --softmax --sgd -l 0.01 "
+        "--noconstant",
+        500,
+    ),
     "softmax": ("--cb_explore_adf --softmax --lambda 10 -q Fj", 2_000),
     "softmax with a floor": ("--cb_explore_adf --softmax --lambda 50 --epsilon 0.2 -q ::", 1_000),
     "softmax, doubly robust": ("--cb_explore_adf --softmax --cb_type dr -q Fj", 500),
@@ -137,6 +182,71 @@ SETTINGS = {
     "squarecb with a floor": (
         "--cb_explore_adf --squarecb --gamma_scale 30 --gamma_exponent 0.2 --epsilon 0.3 -q ::",
         1_000,
+    ),
+    "squarecb with elimination": (
+        "--cb_explore_adf --squarecb --elim --cb_min_cost -1 --gamma_scale 0.3 -q Fj",
+        2_000,
+    ),
+    "squarecb with mellow elimination, wildcards": (
+        "--cb_explore_adf --squarecb --elim --mellowness 0.02 --cb_min_cost -1 --cb_max_cost 0.25 "
+        "--gamma_scale 2 --gamma_exponent 0.1 -q :: -q FU",
+        1_000,
+    ),
+    "squarecb with elimination, plain gradient descent": (
+        "--cb_explore_adf --squarecb --elim --cb_min_cost -1 --gamma_scale 1 --sgd -l 0.05",
+        1_000,
+    ),
+    "squarecb with elimination, normalised only": (
+        "--cb_explore_adf --squarecb --elim --cb_min_cost -1 --gamma_scale 1 --normalized "
+        "--invariant --power_t 0.3 -l 0.05 -q Fj",
+        1_000,
+    ),
+    "squarecb with elimination, adaptive and invariant": (
+        "--cb_explore_adf --squarecb --elim --cb_min_cost -1 --gamma_scale 1 --adaptive "
+        "--invariant -l 0.05 --initial_t 3",
+        1_000,
+    ),
+    "squarecb with elimination, no decay, collisions": (
+        "--cb_explore_adf --squarecb --elim --cb_min_cost -1 --gamma_scale 1 --power_t 0 -b 10 "
+        "-q Fj",
+        1_000,
+    ),
+    "confidence bounds": (
+        "--cb_explore_adf --regcb --cb_min_cost -1 --mellowness 0.01 -q Fj",
+        2_000,
+    ),
+    "confidence bounds, the default costs": ("--cb_explore_adf --regcb -q Fj", 300),
+    "confidence bounds, another decay": (
+        "--cb_explore_adf --regcb --cb_min_cost -1 --cb_max_cost 0.25 --mellowness 0.001 "
+        "--power_t 0.3 -q ::",
+        1_000,
+    ),
+    "optimistic bounds": (
+        "--cb_explore_adf --regcb --regcbopt --cb_min_cost -1 --cb_max_cost 0.25 -q Fj",
+        1_000,
+    ),
+    "optimistic bounds, first of ties": (
+        "--cb_explore_adf --regcbopt --first_only --cb_min_cost -0.5 --mellowness 0.3 -q Fj",
+        500,
+    ),
+    "random networks": ("--cb_explore_adf --rnd 3 -q Fj --ignore t --ignore r", 1_000),
+    "one random network": ("--cb_explore_adf --rnd 1 --epsilon 0.2 --ignore t --ignore r", 500),
+    "random networks, other widths, wildcards": (
+        "--cb_explore_adf --rnd 4 --rnd_alpha 0.5 --rnd_invlambda 0.01 -q :: -q FU "
+        "--ignore t --ignore r",
+        500,
+    ),
+    "random networks, doubly robust": (
+        "--cb_explore_adf --rnd 2 --cb_type dr --cubic FUj --ignore t --ignore r",
+        300,
+    ),
+    "random networks, inverse propensity scores, collisions": (
+        "--cb_explore_adf --rnd 2 --cb_type ips -b 10 -q Fj --ignore t --ignore r",
+        300,
+    ),
+    "random networks, plain gradient descent": (
+        "--cb_explore_adf --rnd 2 --sgd -l 0.02 --noconstant --ignore t --ignore r",
+        500,
     ),
     "first": ("--cb_explore_adf --first 300 --epsilon 0.1 -q Fj", 1_000),
     "first, still exploring": ("--cb_explore_adf --first 2000 -q Fj", 1_000),
@@ -147,6 +257,11 @@ SETTINGS = {
     "bag, inverse propensity scores": ("--cb_explore_adf --bag 3 --cb_type ips -q Fj", 300),
     "cover": ("--cb_explore_adf --cover 3 --epsilon 0.2 -q Fj", 500),
     "cover, decaying": ("--cb_explore_adf --cover 4 --psi 0.3 -q Fj", 300),
+    "cover, chosen actions only": (
+        "--cb_explore_adf --cover 3 --nounif --epsilon 0.6 --psi 0.3 -q Fj",
+        500,
+    ),
+    "cover, chosen actions only, decaying": ("--cb_explore_adf --cover 4 --nounif -q Fj", 300),
     "cover, first of ties": ("--cb_explore_adf --cover 2 --first_only --epsilon 0.1", 300),
     "cover, inverse propensity scores": (
         "--cb_explore_adf --cover 3 --cb_type ips --epsilon 0.1 --power_t 0 -l 0.1 -q Fj",
@@ -173,14 +288,21 @@ DECLARED = {
 }
 """Differences that docs/compatibility.md declares, with their size."""
 
-LEARNS_ITS_OWN_WAY = ("--squarecb", "--bag", "--cover")
+LEARNS_ITS_OWN_WAY = ("--squarecb", "--regcb", "--rnd", "--bag", "--cover")
 """Explorations whose costs plain cost estimation does not give; their probabilities must do."""
 
 
-NOT_IN_MODEL_FILES = ("--leave_duplicate_interactions",)
+NOT_IN_MODEL_FILES = (
+    r"--leave_duplicate_interactions|--unweighted_marginals|--(?:initial_\w+or|decay) \S+"
+)
+WHILE_LEARNING = ("--regcb", "--elim", "--rnd", "--large_action_space")
+"""Explorations that need what VW's test mode does not load, or has elsewhere."""
+
 EXPLORING = (
-    r"--(first_only|greedify|softmax|squarecb|synthcover)(?=\s|$)"
-    r"|--(epsilon|lambda|gamma_\w+|first|bag|cover|psi|synthcover\w+) \S+"
+    r"--(first_only|greedify|nounif|softmax|squarecb|elim|regcb|regcbopt|synthcover)(?=\s|$)"
+    r"|--(epsilon|lambda|gamma_\w+|mellowness|cb_m\w\w_cost) \S+"
+    r"|--(max_actions|spanner_c) \S+|--large_action_space"
+    r"|--(first|bag|rnd|rnd_\w+|cover|psi|synthcover\w+) \S+"
 )
 
 
@@ -193,6 +315,12 @@ def read_predictions(path):
     ]
 
 
+def distribution(pmf):
+    """Return what VW draws from: --elim may go below zero, --regcbopt sum up to more than one."""
+    total = sum(max(probability, 0.0) for probability in pmf.values())
+    return {action: max(probability, 0.0) / total for action, probability in pmf.items()}
+
+
 @pytest.fixture(scope="module", params=SETTINGS)
 def learned(request, tmp_path_factory):
     """Both learners after the same log, and 500 contexts that neither has seen."""
@@ -201,11 +329,13 @@ def learned(request, tmp_path_factory):
     log, held_out = folder / "log.dsjson", folder / "held_out.dsjson"
     events = list(logged(count, seed=7))
     log.write_bytes(b"".join(text(event) + b"\n" for event in events))
-    held_out.write_bytes(b"".join(text(event) + b"\n" for event in logged(500, seed=8)))
+    asked = map(unlabelled, logged(500, seed=8))
+    held_out.write_bytes(b"".join(text(event) + b"\n" for event in asked))
     model = folder / "oracle.model"
     run(f"{arguments} --dsjson -d {log} -f {model}")
-    forgotten = " ".join(flag for flag in NOT_IN_MODEL_FILES if flag in arguments)
-    run(f"-i {model} {forgotten} --dsjson -t -d {held_out} -p {folder / 'pmf'}")
+    forgotten = " ".join(re.findall(NOT_IN_MODEL_FILES, arguments))
+    mode = "" if any(flag in arguments for flag in WHILE_LEARNING) else "-t"
+    run(f"-i {model} {forgotten} --dsjson {mode} -d {held_out} -p {folder / 'pmf'}")
     plain = arguments.replace("--cb_explore_adf", "--cb_adf --rank_all")
     plain = re.sub(EXPLORING, "", plain)
     costs_model = folder / "costs.model"
@@ -222,7 +352,7 @@ def learned(request, tmp_path_factory):
         DECLARED.get(request.param, TOLERANCE),
         [policy.decide_json(text(decision)) for decision in decisions(500, seed=8)],
         read_predictions(folder / "costs"),
-        read_predictions(folder / "pmf"),
+        [distribution(pmf) for pmf in read_predictions(folder / "pmf")],
     )
 
 

@@ -11,8 +11,8 @@ from shared.learner.arguments import parse
 from shared.learner.checkpoint import dumps as checkpoint
 from shared.learner.learner import Example, Learner
 from shared.learner.vw_model import ModelFileError, dumps, loads
-from tests.learner.logs import decisions, logged, text
-from tests.learner.test_parity import read_predictions, run
+from tests.learner.logs import decisions, logged, text, unlabelled
+from tests.learner.test_parity import distribution, read_predictions, run
 
 DEFAULT = "--cb_explore_adf --epsilon 0.2 --power_t 0 -l 0.001 --cb_type mtr -q ::"
 ARGUMENTS = {
@@ -27,15 +27,33 @@ ARGUMENTS = {
     "first, over": "--cb_explore_adf --first 300 --epsilon 0.1 -q Fj",
     "synthetic cover": "--cb_explore_adf --synthcover --synthcoverpsi 0.3 --epsilon 0.1 -q Fj",
     "inverse propensity scores": "--cb_explore_adf --cb_type ips --softmax --lambda 5 -q Fj",
+    "marginal costs of ids": "--cb_explore_adf --softmax --lambda 9 --marginal i -q Fi -b 14",
+    "large action space": (
+        "--cb_explore_adf --large_action_space --max_actions 3 --spanner_c 1.5 --softmax -q Fj"
+    ),
     "everything else": (
         "--cb_explore_adf --softmax --lambda 30 --cubic FUj --interactions FUij -q jj --ignore 2 "
         "--ignore_linear F --noconstant --clip_p 0.1 --power_t 0.3 --initial_t 2 -b 14"
     ),
 }
+DOUBTFUL = {
+    "squarecb with elimination": (
+        "--cb_explore_adf --squarecb --elim --gamma_scale 2 --mellowness 0.01 "
+        "--cb_min_cost -1 -q Fj"
+    ),
+    "confidence bounds": "--cb_explore_adf --regcb --cb_min_cost -1 --mellowness 0.01 -q Fj",
+    "optimistic bounds": (
+        "--cb_explore_adf --regcb --regcbopt --first_only --cb_min_cost -1 --cb_max_cost 0.25 -q Fj"
+    ),
+}
+"""Explorations that need what learning remembers: files for predictions only cannot serve them."""
+
 SEVERAL_WEIGHTS = {
     "bag": "--cb_explore_adf --bag 3 --epsilon 0.1 -q Fj",
     "cover": "--cb_explore_adf --cover 3 --epsilon 0.1 -q Fj",
+    "cover, chosen only": "--cb_explore_adf --cover 3 --nounif --epsilon 0.1 -q Fj",
     "cover, decaying": "--cb_explore_adf --cover 2 --cb_type ips -q Fj",
+    "random networks": "--cb_explore_adf --rnd 3 --epsilon 0.1 -q Fj --ignore t --ignore r",
     "doubly robust": "--cb_explore_adf --cb_type dr --softmax --lambda 5 -q Fj",
 }
 
@@ -65,10 +83,12 @@ def vw_model(folder, arguments, count=400, seed=7, name="model"):
 
 
 def vw_probabilities(folder, model):
+    """Return what VW predicts; not in its test mode, which does not load what --elim needs."""
     (folder / "to-predict").write_bytes(model)
-    log = write_log(folder / "held-out.dsjson", 200, 8)
-    run(f"-i {folder / 'to-predict'} -t --dsjson -d {log} -p {folder / 'predictions'}")
-    return read_predictions(folder / "predictions")
+    log = folder / "held-out.dsjson"
+    log.write_bytes(b"".join(text(unlabelled(event)) + b"\n" for event in logged(200, 8)))
+    run(f"-i {folder / 'to-predict'} --dsjson -d {log} -p {folder / 'predictions'}")
+    return [distribution(pmf) for pmf in read_predictions(folder / "predictions")]
 
 
 def assert_same_probabilities(learner, expected, different=1):
@@ -83,12 +103,12 @@ def assert_same_probabilities(learner, expected, different=1):
     assert len({tuple(sorted(pmf.values())) for pmf in expected}) > 1
 
 
-each_policy = pytest.mark.parametrize("arguments", ARGUMENTS.values(), ids=ARGUMENTS.keys())
-every_policy = pytest.mark.parametrize(
-    "arguments",
-    [*ARGUMENTS.values(), *SEVERAL_WEIGHTS.values()],
-    ids=[*ARGUMENTS.keys(), *SEVERAL_WEIGHTS.keys()],
-)
+def over(policies):
+    return pytest.mark.parametrize("arguments", policies.values(), ids=policies.keys())
+
+
+each_policy = over(ARGUMENTS | DOUBTFUL)
+every_policy = over(ARGUMENTS | DOUBTFUL | SEVERAL_WEIGHTS)
 
 
 @every_policy
@@ -101,13 +121,27 @@ def test_a_file_of_vowpal_wabbit_predicts_the_same_here(tmp_path, arguments, res
 
 
 @every_policy
-@pytest.mark.parametrize("resumable", [True, False], ids=["resumable", "for predictions"])
-def test_a_file_of_ours_predicts_the_same_in_vowpal_wabbit(tmp_path, arguments, resumable):
+def test_a_file_of_ours_predicts_the_same_in_vowpal_wabbit(tmp_path, arguments):
     learner = learned(arguments)
 
-    found = vw_probabilities(tmp_path, dumps(learner, resumable=resumable))
+    found = vw_probabilities(tmp_path, dumps(learner))
 
     assert_same_probabilities(learner, found)
+
+
+@over(ARGUMENTS | SEVERAL_WEIGHTS)
+def test_a_file_of_ours_for_predictions_does_so_too(tmp_path, arguments):
+    learner = learned(arguments)
+
+    found = vw_probabilities(tmp_path, dumps(learner, resumable=False))
+
+    assert_same_probabilities(learner, found)
+
+
+@over(DOUBTFUL)
+def test_a_file_for_predictions_is_refused_where_it_would_not_predict_the_same(arguments):
+    with pytest.raises(ModelFileError, match="resumable"):
+        dumps(learned(arguments, 20), resumable=False)
 
 
 def test_a_file_of_ours_says_what_vowpal_wabbits_forget(tmp_path):
@@ -165,6 +199,33 @@ def test_a_learner_comes_back_whole(arguments):
     assert dumps(again) == dumps(learner)
 
 
+def test_a_file_of_ours_says_how_marginal_costs_are_counted(tmp_path):
+    learner = learned(
+        "--cb_explore_adf --softmax --lambda 9 --marginal i --initial_numerator -2 "
+        "--initial_denominator 3 --decay 0.1 --unweighted_marginals"
+    )
+
+    assert_same_probabilities(learner, vw_probabilities(tmp_path, dumps(learner)))
+    assert loads(dumps(learner)).settings.marginal == learner.settings.marginal
+
+
+@pytest.mark.parametrize(
+    "known",
+    [
+        struct.pack("<QQdd", 1, 1 << 10, 1.0, 1.0),
+        struct.pack("<QQddQdd", 2, 7, 1.0, 1.0, 7, 1.0, 1.0),
+        struct.pack("<QQdd", 1, 7, float("nan"), 1.0),
+        struct.pack("<QQdd", 1, 7, 1.0, 0.0),
+        struct.pack("<Q", 1 << 60),
+    ],
+)
+def test_marginal_costs_that_cannot_be_are_refused(known):
+    file = dumps(Learner(parse("--cb_explore_adf --marginal i -b 10")))
+
+    with pytest.raises(ModelFileError):
+        loads(rewritten(file, bytes(24) + b"\1", bytes(16) + known + b"\1"))
+
+
 def test_arguments_come_back_as_the_user_wrote_them(tmp_path):
     read = loads(vw_model(tmp_path, DEFAULT, 20)).settings
 
@@ -176,9 +237,8 @@ def test_arguments_come_back_as_the_user_wrote_them(tmp_path):
 @pytest.mark.parametrize(
     ("arguments", "name"),
     [
-        ("--cb_explore_adf --regcb", "--regcb"),
-        ("--cb_explore_adf --rnd 2", "--rnd"),
-        ("--cb_explore_adf --marginal j", "--marginal"),
+        ("--cb_explore_adf --graph_feedback", "--graph_feedback"),
+        ("--cb_explore_adf --marginal i --rnd 2", "--marginal"),
         ("--cb_adf", "--cb_explore_adf"),
     ],
 )

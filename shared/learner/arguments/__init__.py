@@ -20,13 +20,27 @@ from shared.learner.arguments.options import (
     number,
     options,
 )
-from shared.learner.arguments.settings import LearningSettings
+from shared.learner.arguments.settings import (
+    LargeActionSettings,
+    LearningSettings,
+    MarginalSettings,
+)
+from shared.learner.exploration import (
+    EpsilonGreedy,
+    Exploration,
+    RandomNetworks,
+    RegCB,
+    Softmax,
+    SquareCB,
+)
 
 __all__ = [
     "MAX_LENGTH",
     "ArgumentsError",
     "InvalidArgument",
+    "LargeActionSettings",
     "LearningSettings",
+    "MarginalSettings",
     "UnsupportedArgument",
     "explicit_epsilon",
     "parse",
@@ -36,6 +50,8 @@ __all__ = [
 _NOT_OVER_SLOTS = {"--leave_duplicate_interactions", "--regcb", "--regcbopt", "--elim", "--rnd",
                    "--marginal"}  # fmt: skip
 _COST_TYPES = ("mtr", "ips", "dm", "dr")
+_OF_LARGE = {"--max_actions", "--spanner_c"}
+_OF_MARGINAL = {"--initial_numerator", "--initial_denominator", "--decay", "--unweighted_marginals"}
 
 
 def parse(arguments: str) -> LearningSettings:
@@ -141,4 +157,59 @@ def _settings(
         keep=keep,
         duplicate_interactions="--leave_duplicate_interactions" in given,
         slots="--ccb_explore_adf" in given,
+        marginal=_marginal(given, numbers, exploration),
+        large=_large(given, numbers, exploration),
+    )
+
+
+def _large(
+    given: Mapping[str, str], numbers: Mapping[str, float], exploration: Exploration
+) -> LargeActionSettings | None:
+    """Return what ``--large_action_space`` and its arguments ask for.
+
+    Raises:
+        InvalidArgument: They cannot be used beside each other, or with the exploration.
+    """
+    if "--large_action_space" not in given:
+        for argument in sorted(_OF_LARGE & given.keys()):
+            raise InvalidArgument(argument, f"{argument} is of use with --large_action_space only")
+        return None
+    plain = isinstance(exploration, EpsilonGreedy | Softmax | SquareCB)
+    elsewhere = {"--elim", "--marginal", "--ccb_explore_adf"} & given.keys()
+    if not plain or elsewhere or given.get("--cb_type", "mtr") != "mtr":
+        raise InvalidArgument(
+            "--large_action_space",
+            "--large_action_space takes --epsilon, --softmax or --squarecb with --cb_type mtr; "
+            "not --elim, --marginal or --ccb_explore_adf",
+        )
+    return LargeActionSettings(
+        int(numbers.get("--max_actions", 20)), numbers.get("--spanner_c", 2.0)
+    )
+
+
+def _marginal(
+    given: Mapping[str, str], numbers: Mapping[str, float], exploration: Exploration
+) -> MarginalSettings | None:
+    """Return what ``--marginal`` and its arguments ask for.
+
+    Raises:
+        InvalidArgument: They cannot be used beside each other, or with the exploration.
+    """
+    if "--marginal" not in given:
+        for argument in sorted(_OF_MARGINAL & given.keys()):
+            raise InvalidArgument(argument, f"{argument} is of use with --marginal only")
+        return None
+    namespaces = namespaces_of("--marginal", given["--marginal"])
+    if b":" in namespaces:
+        raise InvalidArgument("--marginal", "--marginal takes no wildcard")
+    if isinstance(exploration, RegCB | RandomNetworks) or getattr(exploration, "costs", None):
+        raise InvalidArgument(
+            "--marginal", "--marginal is not supported with --regcb, --elim or --rnd"
+        )
+    return MarginalSettings(
+        namespaces=namespaces,
+        initial_numerator=numbers.get("--initial_numerator", 0.5),
+        initial_denominator=numbers.get("--initial_denominator", 1.0),
+        decay=numbers.get("--decay", 0.0),
+        unweighted="--unweighted_marginals" in given,
     )

@@ -1,12 +1,12 @@
 """The words of an argument text: which names are known, and what kind of value each takes."""
 
-import difflib
 import re
 import shlex
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from shared.learner.arguments.errors import ArgumentsError, InvalidArgument, UnsupportedArgument
+from shared.learner.arguments.errors import InvalidArgument
+from shared.learner.arguments.refusals import refusal
 
 MAX_LENGTH = 1024
 """Characters, as in the retired service."""
@@ -23,7 +23,8 @@ MAX_MEMBERS = 32
 _SHORT = {"-q": "--quadratic", "-b": "--bit_precision", "-l": "--learning_rate"}
 _SWITCHES = frozenset(
     {"--cb_explore_adf", "--ccb_explore_adf", "--first_only", "--noconstant", "--sgd", "--adaptive",
-     "--normalized", "--invariant", "--softmax", "--squarecb", "--greedify", "--synthcover",
+     "--normalized", "--invariant", "--softmax", "--squarecb", "--elim", "--regcb", "--regcbopt",
+     "--greedify", "--nounif", "--synthcover", "--large_action_space", "--unweighted_marginals",
      "--leave_duplicate_interactions"}
 )  # fmt: skip
 NUMBERS = {
@@ -40,28 +41,40 @@ NUMBERS = {
     "--lambda": (0.0, 1e9),
     "--gamma_scale": (0.0, 1e9),
     "--gamma_exponent": (0.0, 10.0),
+    "--mellowness": (0.0, 1e6),
+    "--cb_min_cost": (-1e6, 1e6),
+    "--cb_max_cost": (-1e6, 1e6),
     "--first": (0, 10**9),
     "--bag": (1, MAX_MEMBERS),
     "--cover": (1, MAX_MEMBERS),
     "--psi": (0.0, 1e6),
+    "--max_actions": (1, 1000),
+    "--spanner_c": (1.001, 1e6),
+    "--initial_numerator": (-1e6, 1e6),
+    "--initial_denominator": (1e-6, 1e6),
+    "--decay": (0.0, 0.999),
+    "--rnd": (1, MAX_MEMBERS - 1),
+    "--rnd_alpha": (1e-6, 1e6),
+    "--rnd_invlambda": (1e-6, 1e6),
     "--synthcoverpsi": (1e-6, 1e6),
     "--synthcoversize": (1, 1000),
 }
-_WHOLE = frozenset({"--bit_precision", "--first", "--bag", "--cover", "--synthcoversize"})
+_WHOLE = frozenset(
+    {"--bit_precision", "--first", "--bag", "--cover", "--rnd", "--synthcoversize", "--max_actions"}
+)
 LISTS = {"--quadratic": 2, "--cubic": 3, "--interactions": None}
 NAMESPACES = ("--ignore_linear", "--ignore", "--keep")
-_WITH_VALUE = frozenset({*NUMBERS, *LISTS, *NAMESPACES, "--cb_type", "--id"})
+_NO_MATTER = frozenset({"--id", "--thread_pool_size", "--block_size"})
+"""Arguments whose value changes no number."""
+
+_WITH_VALUE = frozenset({*NUMBERS, *LISTS, *NAMESPACES, "--cb_type", "--marginal", *_NO_MATTER})
 _SEVERAL_VALUES = frozenset({*LISTS, *NAMESPACES})
 _DROPPED = frozenset(
-    {"--dsjson", "--json", "--quiet", "--save_resume", "--preserve_performance_counters"}
-)
-_NUMBER = re.compile(r"[+-]?(?:\d+\.?\d*|\.\d+)(?:[eE][+-]?\d+)?", re.ASCII)
-_FILES = frozenset(
-    {"-d", "--data", "-i", "--initial_regressor", "-f", "--final_regressor", "-p", "--predictions",
-     "-r", "--raw_predictions", "--cache_file", "--readable_model", "--invert_hash", "--daemon",
-     "--feature_mask", "--dictionary"}
+    {"--dsjson", "--json", "--quiet", "--save_resume", "--preserve_performance_counters",
+     "--las_hint_explicit_simd"}
 )  # fmt: skip
-_NOT_YET = frozenset({"--regcb", "--regcbopt", "--rnd", "--elim"})
+_NUMBER = re.compile(r"[+-]?(?:\d+\.?\d*|\.\d+)(?:[eE][+-]?\d+)?", re.ASCII)
+_SUPPORTED = frozenset({*NUMBERS, *LISTS, *_SWITCHES, *NAMESPACES, "--cb_type", "--marginal"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,13 +102,13 @@ def options(text: str) -> Iterator[Option]:
                 yield Option(name, "")
             continue
         if name not in _WITH_VALUE:
-            raise _refusal(name)
+            raise refusal(name, _SUPPORTED)
         if value is None and position < len(words):
             value = words[position]
             position += 1
         if not value:
             raise InvalidArgument(name, f"{name} needs a value")
-        if name != "--id":
+        if name not in _NO_MATTER:
             yield Option(name, value)
         while name in _SEVERAL_VALUES and position < len(words) and words[position][:1] != "-":
             yield Option(name, words[position])
@@ -121,27 +134,6 @@ def _split(word: str) -> tuple[str, str | None]:
     if short in _SHORT:
         return _SHORT[short], word[2:] or None
     return word, None
-
-
-def _refusal(name: str) -> ArgumentsError:
-    shown = name[:40]
-    if not name.startswith("-"):
-        return InvalidArgument(shown, f"{shown!r} is not an argument")
-    if name in _FILES:
-        return UnsupportedArgument(
-            shown, f"{shown} is refused: input, output and files are not settings"
-        )
-    if name in _NOT_YET:
-        return UnsupportedArgument(
-            shown, f"{shown} is not supported; the nearest exploration is --squarecb"
-        )
-    return UnsupportedArgument(shown, f"{shown} is not supported; {_nearest(name)}")
-
-
-def _nearest(name: str) -> str:
-    known = sorted({*NUMBERS, *LISTS, *_SWITCHES, *NAMESPACES, "--cb_type"})
-    close = difflib.get_close_matches(name, known, n=1, cutoff=0.0)
-    return f"the nearest supported argument is {close[0]}"
 
 
 def number(name: str, value: str) -> float:

@@ -6,6 +6,38 @@ from shared.learner.exploration import Cover, EpsilonGreedy, Exploration
 
 
 @dataclass(frozen=True, slots=True)
+class MarginalSettings:
+    """How ids are replaced by the mean of the costs that were seen with them (``--marginal``).
+
+    Attributes:
+        namespaces: First bytes of the names of those that hold ids.
+        initial_numerator: Cost of an id that was never seen, times ``initial_denominator``.
+        initial_denominator: How many costs that counts for.
+        decay: Share of what is known of an id that is forgotten whenever it is seen.
+        unweighted: Every example counts once, whatever its importance.
+    """
+
+    namespaces: bytes
+    initial_numerator: float = 0.5
+    initial_denominator: float = 1.0
+    decay: float = 0.0
+    unweighted: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class LargeActionSettings:
+    """How many actions take part in exploration (``--large_action_space``).
+
+    Attributes:
+        max_actions: At most so many, and the best one.
+        spanner_c: How nearly these must span all.
+    """
+
+    max_actions: int = 20
+    spanner_c: float = 2.0
+
+
+@dataclass(frozen=True, slots=True)
 class LearningSettings:
     """Parsed arguments. Defaults and meanings are Vowpal Wabbit's.
 
@@ -34,6 +66,8 @@ class LearningSettings:
         keep: If any, all other namespaces are left out.
         duplicate_interactions: Combinations of the same namespaces count each time.
         slots: Decisions may be over several slots (``--ccb_explore_adf``).
+        marginal: Which ids are replaced by their mean cost, if any.
+        large: How many actions take part in exploration, if not all.
     """
 
     arguments: str
@@ -59,6 +93,13 @@ class LearningSettings:
     keep: bytes = b""
     duplicate_interactions: bool = False
     slots: bool = False
+    marginal: MarginalSettings | None = None
+    large: LargeActionSettings | None = None
+
+    @property
+    def named_interactions(self) -> tuple[bytes, ...]:
+        """Those without wildcards."""
+        return tuple(each for each in self.interactions if b":" not in each)
 
     @property
     def width(self) -> int:

@@ -18,12 +18,14 @@ class Cover:
         psi: What it is worth to a policy to choose what the ones before it do not.
         first_only: A policy chooses the first of its best actions, instead of all that tie.
         decays: Without an ``--epsilon``, exploration shrinks with the root of the events.
+        chosen_only: The floor is for actions that a policy chose; all others get nothing.
     """
 
     members: int
     psi: float = 1.0
     first_only: bool = False
     decays: bool = False
+    chosen_only: bool = False
 
     def probabilities(
         self, scores: Sequence[Scores], epsilon: float, history: History
@@ -33,7 +35,11 @@ class Cover:
         shares = [0.0] * size
         for costs in scores:
             self.choose(costs, shares)
-        return with_floor(shares, size * self.floor(epsilon, size, history.events))
+        share = size * self.floor(epsilon, size, history.events)
+        if not self.chosen_only:
+            return with_floor(shares, share)
+        chosen = iter(with_floor([each for each in shares if each], share))
+        return tuple(next(chosen) if each else 0.0 for each in shares)
 
     def choose(self, scores: Scores, shares: list[float]) -> list[int]:
         """Add a policy's part to the shares of its best actions; return these."""

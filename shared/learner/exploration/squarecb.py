@@ -4,6 +4,7 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from shared.learner.exploration.cost_range import CostRange
 from shared.learner.exploration.rule import History, Probabilities, Scores, with_floor
 
 
@@ -16,20 +17,44 @@ class SquareCB:
     Attributes:
         gamma_scale: Greediness after one event.
         gamma_exponent: How greediness grows with the number of events.
+        costs: If any, only actions that may still be the best one are weighed (``--elim``).
     """
 
     gamma_scale: float = 10.0
     gamma_exponent: float = 0.5
+    costs: CostRange | None = None
     members = 1
 
     def probabilities(
         self, scores: Sequence[Scores], epsilon: float, history: History
     ) -> Probabilities:
-        """Return one probability per action."""
-        (costs,) = scores
-        gamma = self.gamma_scale * float(history.events) ** self.gamma_exponent
-        best = min(range(len(costs)), key=costs.__getitem__)
-        found = [1.0 / (len(costs) + gamma * (cost - costs[best])) for cost in costs]
-        found[best] = 0.0
-        found[best] = 1.0 - math.fsum(found)
+        """Return one probability per action.
+
+        Args:
+            scores: Predicted costs; with ``costs``, as for ``CostRange.bounds``.
+            epsilon: Share of the decisions that is spread over all actions.
+            history: What was learned.
+        """
+        costs = scores[0]
+        used = list(range(len(costs)))
+        count = len(costs)
+        if self.costs is not None:
+            lowest, highest = self.costs.bounds(scores, history.events)
+            used = [action for action in used if lowest[action] <= min(highest)]
+            count = 1  # VW counts the actions that are better than all before them, best first
+        gamma = self.gamma(history)
+        best = min(used, key=costs.__getitem__)
+        found = [0.0] * len(costs)
+        for action in used:
+            if action != best:
+                found[action] = 1.0 / (count + gamma * (costs[action] - costs[best]))
+        total = math.fsum(found)
+        if total > 1.0:  # possible with that count; VW then draws among the others
+            return with_floor([each / total for each in found], epsilon)
+        found[best] = 1.0 - total
         return with_floor(found, epsilon)
+
+    def gamma(self, history: History) -> float:
+        """Return the present greediness."""
+        grown: float = float(history.events) ** self.gamma_exponent
+        return self.gamma_scale * grown
