@@ -21,10 +21,8 @@ import vowpalwabbit
 from sklearn import datasets
 
 from shared.learner.arguments import parse
-from shared.learner.exploration import History
 from shared.learner.layout import action_json, decision_json
 from shared.learner.learner import Example, Learner
-from shared.learner.policy import Policy
 
 DATA_SETS: dict[str, Callable[[], Any]] = {
     "iris": datasets.load_iris,
@@ -35,6 +33,7 @@ DATA_SETS: dict[str, Callable[[], Any]] = {
 _ROWS = 3000
 _SEEDS = range(5)
 _CROSSED = "-q Fi"
+_COSTS = "--cb_min_cost -1 --cb_max_cost 0"
 POLICIES = {
     "the original's default": "--epsilon 0.2 --power_t 0 -l 0.001 --cb_type mtr -q ::",
     "the same, -l 0.5": "--epsilon 0.2 --power_t 0 -l 0.5 --cb_type mtr -q ::",
@@ -47,6 +46,9 @@ POLICIES = {
     "softmax 20": f"--softmax --lambda 20 {_CROSSED}",
     "squarecb": f"--squarecb {_CROSSED}",
     "squarecb, epsilon 0.02": f"--squarecb --epsilon 0.02 {_CROSSED}",
+    "regcb": f"--regcb {_COSTS} {_CROSSED}",
+    "regcbopt": f"--regcb --regcbopt {_COSTS} {_CROSSED}",
+    "rnd 3": f"--rnd 3 {_CROSSED}",
     "bag 5": f"--bag 5 {_CROSSED}",
     "first 300": f"--first 300 {_CROSSED}",
     "synthcover": f"--synthcover {_CROSSED}",
@@ -94,10 +96,7 @@ class _Ours:
         self._learner = Learner(parse(arguments))
 
     def probabilities(self, decision: bytes) -> Sequence[float]:
-        learner = self._learner
-        history = History(learner.learned, learner.lowest, learner.highest)
-        policy = Policy(learner.settings, learner.regressor.weights, history)
-        return policy.decide_json(decision).probabilities
+        return self._learner.policy().decide_json(decision).probabilities
 
     def learn(self, decision: bytes, chosen: int, cost: float, probability: float) -> None:
         self._learner.learn(Example(decision, chosen, cost, probability))

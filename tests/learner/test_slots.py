@@ -28,8 +28,6 @@ POLICIES = {
     "squarecb": "--ccb_explore_adf --squarecb --epsilon 0.2 -q sj",
     "bag": "--ccb_explore_adf --bag 3 --epsilon 0.2 -q sj",
     "cover": "--ccb_explore_adf --cover 2 --epsilon 0.2 -q sj",
-    "random networks": "--ccb_explore_adf --rnd 2 --epsilon 0.2 -q sj",
-    "confidence bounds": "--ccb_explore_adf --regcb --cb_min_cost -1 --epsilon 0.2 -q sj",
 }
 
 
