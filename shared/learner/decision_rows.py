@@ -11,6 +11,8 @@ from shared.learner.arguments import LearningSettings
 from shared.learner.features import Features
 from shared.learner.interactions import Plan, hashes, interactions_of, products
 
+_TERMS_AT_ONCE = 1 << 17
+
 Positions = list[int]
 Floats = NDArray[np.float32]
 
@@ -68,7 +70,7 @@ class DecisionRows:
     def singles(
         self, actions: Sequence[Features], context: Features
     ) -> Iterator[tuple[Positions, Plan, Columns]]:
-        """Yield positions of actions of one plan, with what it combines.
+        """Yield positions of actions of one plan, not too many at once, with what it combines.
 
         Raises:
             FeatureError: As ``slots``.
@@ -80,7 +82,10 @@ class DecisionRows:
             positions.append(position)
             features.append(action)
         for plan, positions, features in alike.values():
-            yield positions, plan, Columns.of(features, context)
+            step = max(1, _TERMS_AT_ONCE // max(1, plan.size))
+            for start in range(0, len(positions), step):
+                part = slice(start, start + step)
+                yield positions[part], plan, Columns.of(features[part], context)
 
 
 def combined(plan: Plan, values: Floats) -> Floats:

@@ -57,12 +57,15 @@ class LargeActionSpace:
         """
         if len(actions) <= self._most:
             return range(len(actions))
-        shrinking = self._shrinking(costs, history)
-        projected = self._projected(features_of_actions(actions)) * shrinking[:, None]
-        left, values, _ = np.linalg.svd(projected, full_matrices=False)
-        reached = np.flatnonzero(np.cumsum(values) > _ENOUGH * np.sum(values))
-        rank = min(self._most, int(reached[0]) + 1 if reached.size else len(values))
-        found = _Spanner(left[:, :rank], shrinking).span(self._approximation)
+        with np.errstate(all="ignore"):
+            shrinking = self._shrinking(costs, history)
+            projected = self._projected(features_of_actions(actions)) * shrinking[:, None]
+            projected[~np.isfinite(projected)] = 0.0
+            left, values, _ = np.linalg.svd(projected.astype(np.float64), full_matrices=False)
+            reached = np.flatnonzero(np.cumsum(values) > _ENOUGH * np.sum(values))
+            rank = min(self._most, int(reached[0]) + 1 if reached.size else len(values))
+            spanner = _Spanner(left[:, :rank].astype(np.float32), shrinking)
+            found = spanner.span(self._approximation)
         found.add(min(range(len(costs)), key=costs.__getitem__))
         if rank < self._most:
             found.add(0)  # VW's other places hold the first action, or what was there before
@@ -114,13 +117,13 @@ class _Spanner:
         volume = 0.0
         for place in range(size):
             volume, row = self._largest(place)
-            if not volume > 0.0:
+            if not 0.0 < volume < math.inf:
                 return set(self.taken)
             self._swap(place, row, volume)
         for _ in range(int(size * math.log(size) / math.log(approximation))):
             for place in range(size):
                 larger, row = self._largest(place)
-                if larger > approximation * volume:
+                if approximation * volume < larger < math.inf:
                     self._swap(place, row, larger)
                     volume = larger
                     break

@@ -15,6 +15,7 @@ from shared.learner.interactions import Plan
 from shared.learner.sampling import gaussians
 
 _FNV = np.uint64(16777619)
+_TERMS_AT_ONCE = 1 << 17
 _SMALLEST = np.float32(1e-12)
 
 Floats = NDArray[np.float32]
@@ -53,7 +54,7 @@ class Novelty:
         return self.values(features_of_actions(actions), without_zeros(context))
 
     def values(self, actions: Sequence[Features], context: Features) -> list[list[float]]:
-        """Return the value of each function for each action.
+        """Return the value of each function for each action; what is not a number counts as 0.
 
         Raises:
             FeatureError: The features combine to too many.
@@ -64,8 +65,12 @@ class Novelty:
                 indices = self._indices(plan, columns.hashes)
                 values = combined(plan, columns.values)
                 norms = np.sqrt(np.float32(2) * np.maximum(_SMALLEST, _sums(values * values)))
-                weights = gaussians(indices + self._offsets)
-                found[:, positions] = self._size * _sums(weights * values) / norms
+                step = max(1, _TERMS_AT_ONCE // max(1, indices.size))
+                for start in range(0, len(found), step):
+                    part = slice(start, start + step)
+                    weights = gaussians(indices + self._offsets[part])
+                    found[part, positions] = self._size * _sums(weights * values) / norms
+        found[~np.isfinite(found)] = 0.0
         return found.tolist()
 
     def _indices(self, plan: Plan, hashed: NDArray[np.uint32]) -> NDArray[np.uint64]:

@@ -52,15 +52,31 @@ def test_numbers_that_overflow_never_reach_the_weights():
 
 
 @pytest.mark.parametrize(
+    "arguments",
+    ["--squarecb --elim", "--regcb", "--regcb --regcbopt", "--rnd 3", "--marginal i",
+     "--large_action_space --max_actions 2", "--cover 2 --nounif"],
+)  # fmt: skip
+def test_numbers_that_overflow_give_probabilities_all_the_same(arguments):
+    learner = Learner(parse(f"--cb_explore_adf {arguments} -q Fj"))
+    sizes = ["1e38", "1e60", "-1e38", "1", "1e-45"]
+    actions = [action_json(f"a{size}", b'[{"y":%b}]' % size.encode()) for size in sizes]
+    decision = decision_json(b'[{"x":1e38}]', actions)
+    for chosen in range(5):
+        learner.learn(Example(decision, chosen, -1.0, 0.5))
+
+    found = learner.policy().decide_json(decision).probabilities
+
+    assert sum(found) == pytest.approx(1.0)
+    assert min(found) >= 0.0
+
+
+@pytest.mark.parametrize(
     ("arguments", "name"),
     [
         ("--cb_explore_adf --cb_type sm", "--cb_type"),
         ("--ccb_explore_adf --all_slots_loss", "--all_slots_loss"),
         ("--ccb_explore_adf --no_predict", "--no_predict"),
         ("--ccb_explore_adf --leave_duplicate_interactions", "--leave_duplicate_interactions"),
-        ("--ccb_explore_adf --regcb", "--regcb"),
-        ("--ccb_explore_adf --squarecb --elim", "--elim"),
-        ("--ccb_explore_adf --rnd 3", "--rnd"),
         ("--slates", "--slates"),
         ("--cb_explore_adf -f model", "-f"),
         ("--cb_explore_adf --data x", "--data"),

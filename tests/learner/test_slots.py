@@ -327,7 +327,7 @@ def test_an_action_whose_cost_is_not_known_is_taken_all_the_same():
     assert (learner.learned, learner.skipped) == (1, 1)
 
 
-@pytest.mark.parametrize("beside", ["--regcb", "--squarecb --elim", "--rnd 2", "--marginal j"])
+@pytest.mark.parametrize("beside", ["--regcb", "--squarecb --elim", "--rnd 2"])
 def test_what_was_not_seen_to_equal_vowpal_wabbit_over_slots_is_refused(beside):
     with pytest.raises(UnsupportedArgument) as refused:
         parse(f"--ccb_explore_adf {beside}")

@@ -28,8 +28,6 @@ from shared.learner.arguments.settings import (
 from shared.learner.exploration import (
     EpsilonGreedy,
     Exploration,
-    RandomNetworks,
-    RegCB,
     Softmax,
     SquareCB,
 )
@@ -47,9 +45,11 @@ __all__ = [
     "with_epsilon",
 ]
 
-_NOT_OVER_SLOTS = {"--leave_duplicate_interactions", "--regcb", "--regcbopt", "--elim", "--rnd",
-                   "--marginal"}  # fmt: skip
 _COST_TYPES = ("mtr", "ips", "dm", "dr")
+_LOOK_AT_FEATURES = {"--regcb", "--regcbopt", "--elim", "--rnd"}
+"""Explorations that go by an action's features, not by scores alone."""
+
+_NOT_OVER_SLOTS = {*_LOOK_AT_FEATURES, "--leave_duplicate_interactions"}
 _OF_LARGE = {"--max_actions", "--spanner_c"}
 _OF_MARGINAL = {"--initial_numerator", "--initial_denominator", "--decay", "--unweighted_marginals"}
 
@@ -157,7 +157,7 @@ def _settings(
         keep=keep,
         duplicate_interactions="--leave_duplicate_interactions" in given,
         slots="--ccb_explore_adf" in given,
-        marginal=_marginal(given, numbers, exploration),
+        marginal=_marginal(given, numbers),
         large=_large(given, numbers, exploration),
     )
 
@@ -187,9 +187,7 @@ def _large(
     )
 
 
-def _marginal(
-    given: Mapping[str, str], numbers: Mapping[str, float], exploration: Exploration
-) -> MarginalSettings | None:
+def _marginal(given: Mapping[str, str], numbers: Mapping[str, float]) -> MarginalSettings | None:
     """Return what ``--marginal`` and its arguments ask for.
 
     Raises:
@@ -202,7 +200,7 @@ def _marginal(
     namespaces = namespaces_of("--marginal", given["--marginal"])
     if b":" in namespaces:
         raise InvalidArgument("--marginal", "--marginal takes no wildcard")
-    if isinstance(exploration, RegCB | RandomNetworks) or getattr(exploration, "costs", None):
+    if _LOOK_AT_FEATURES & given.keys():
         raise InvalidArgument(
             "--marginal", "--marginal is not supported with --regcb, --elim or --rnd"
         )

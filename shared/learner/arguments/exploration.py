@@ -63,11 +63,11 @@ def exploration_of(given: Mapping[str, str], numbers: Mapping[str, float]) -> Ex
         case ["--softmax"]:
             return Softmax(numbers.get("--lambda", 1.0))
         case ["--squarecb"]:
-            scale, exponent = (
+            return SquareCB(
                 numbers.get("--gamma_scale", 10.0),
                 numbers.get("--gamma_exponent", 0.5),
+                _costs(numbers, 0.001) if "--elim" in given else None,
             )
-            return SquareCB(scale, exponent, _costs(numbers, 0.001) if "--elim" in given else None)
         case ["--regcb"]:
             return RegCB(_costs(numbers, 0.1), "--regcbopt" in given, first_only)
         case ["--rnd"]:

@@ -24,9 +24,7 @@ _NEAR_IN_MEANING = {
         "--explore_eval", "--csoaa_ldf", "--wap_ldf", "--csoaa", "--rank_all", "--search",
     ),
     "--ccb_explore_adf": ("--slates", "--ccb_no_slot_index", "--all_slots_loss"),
-    "--squarecb": (
-        "--graph_feedback", "--cb_dro",
-    ),
+    "--squarecb": ("--graph_feedback", "--cb_dro"),
     "--large_action_space": ("--two_pass_svd",),
     "--regcb": ("--confidence", "--active", "--active_cover", "--cs_active"),
     "--bag": ("--bootstrap", "--boosting", "--replay_c", "--bs_type"),
