@@ -61,14 +61,18 @@ class Explanation:
 
 def explain(
     policy: Policy, shared: Mapping[str, bytes | msgspec.Raw], actions: Sequence[bytes]
-) -> list[Explanation]:
+) -> list[Explanation] | None:
     """Return the explanation of each action; a bag's is the mean of its members'.
+
+    There is none under ``--marginal``: an id's part is then not what the id itself says.
 
     Args:
         policy: That decides.
         shared: JSON text of the context by namespace, as for ``Policy.decide``.
         actions: Texts made by ``layout.action_json``.
     """
+    if policy.settings.marginal:
+        return None
     context = named_features({name: _decode(text) for name, text in shared.items()})
     return [_explained(policy, named_features(_decode(text)), context) for text in actions]
 
@@ -135,5 +139,5 @@ def _named(
 def _weights(policy: Policy, hashed: NDArray[np.uint32]) -> NDArray[np.float64]:
     """Return the weights of terms; the mean of the members' if there are several."""
     mask = np.uint32(len(policy.weights) - 1)
-    slots = np.array([(hashed + np.uint32(o)) & mask for o in policy.settings.offsets])
+    slots = np.array([(hashed + np.uint32(o)) & mask for o in policy.settings.cost_offsets])
     return np.asarray(policy.weights[slots].mean(axis=0, dtype=np.float64))

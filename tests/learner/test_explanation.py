@@ -28,6 +28,7 @@ ARGUMENTS = {
     "doubly robust": "--cb_explore_adf --cb_type dr -q Fj -b 14",
     "bag": "--cb_explore_adf --bag 3 -q Fj -b 14",
     "cover": "--cb_explore_adf --cover 3 -q Fj -b 14",
+    "random networks": "--cb_explore_adf --rnd 2 -q Fj -b 14",
 }
 
 
@@ -57,6 +58,12 @@ def test_contributions_add_up_to_the_score(arguments):
         for each in found:
             assert each.score == pytest.approx(sum(c.score for c in each.contributions), abs=1e-9)
         assert any(each.contributions for each in found)
+
+
+def test_means_of_ids_are_not_explained():
+    decision = text(next(decisions(1, 5)))
+
+    assert explained(learned("--cb_explore_adf --marginal i", 20), decision) is None
 
 
 JSON = st.recursive(

@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 
-from shared.learner.exploration import Cover, EpsilonGreedy, Exploration
+from shared.learner.exploration import Cover, EpsilonGreedy, Exploration, RandomNetworks
 
 
 @dataclass(frozen=True, slots=True)
@@ -115,6 +115,11 @@ class LearningSettings:
         if isinstance(self.exploration, Cover):
             return (0, *range(2, members + 1))
         return tuple(range(0, self.width, self.width // members))
+
+    @property
+    def cost_offsets(self) -> tuple[int, ...]:
+        """Which of these weights predict costs."""
+        return self.offsets[:1] if isinstance(self.exploration, RandomNetworks) else self.offsets
 
     @property
     def stride(self) -> int:
