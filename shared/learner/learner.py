@@ -3,10 +3,11 @@
 import itertools
 import math
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 import msgspec
 import numpy as np
+from msgspec.structs import replace
 
 from shared.learner.arguments import LearningSettings
 from shared.learner.cost_estimates import MultiTaskRegression

@@ -35,6 +35,23 @@ def policy(request):
     return learner.policy()
 
 
+@pytest.mark.parametrize("arguments", POLICIES.values(), ids=POLICIES.keys())
+def test_decisions_on_the_way_are_those_of_the_policy_at_that_moment(arguments):
+    examples = [
+        Example(text(e["c"]), e["_labelIndex"], e["_label_cost"], e["_label_probability"])
+        for e in logged(12, seed=5)
+    ]
+    learner, stepwise = (Learner(parse(f"--cb_explore_adf {arguments} -q Fj")) for _ in range(2))
+
+    found = list(learner.decide_and_learn(examples))
+
+    assert len(found) == len(examples)
+    for decision, example in zip(found, examples, strict=True):
+        expected = stepwise.policy().decide_json(example.context)
+        assert decision.probabilities == pytest.approx(expected.probabilities, abs=1e-4)
+        stepwise.learn(example)
+
+
 def test_a_decision_is_a_distribution_and_comes_again(policy):
     for decision in decisions(40, seed=6):
         found = policy.decide_json(text(decision))
