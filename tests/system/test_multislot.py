@@ -93,15 +93,15 @@ def test_a_loop_with_slots_learns_end_to_end(running_app, base):
             liked += sum(values.values())
         return liked / count / 2
 
-    visits(200, "early")
-    wait_for(running_app, base, 200)
+    visits(150, "early")
+    wait_for(running_app, base, 150)
     time.sleep(1)  # until it is served
-    late = visits(100, "late")
-    found = wait_for(running_app, base, 300)
+    late = visits(75, "late")
+    found = wait_for(running_app, base, 225)
 
     assert late > 0.65, "by chance it is 0.3"
-    assert found["counters"]["rewarded"] == 300
-    assert found["state"]["trainedModel"]["learned"] == 300
+    assert found["counters"]["rewarded"] == 225
+    assert found["state"]["trainedModel"]["learned"] == 225
     assert found["counters"]["dangling"] == found["counters"]["lateEvents"] == 0
     log = base.split("/personalizer")[0] + "/log"
     asked = urllib.request.Request(  # noqa: S310 (loopback)
@@ -109,7 +109,7 @@ def test_a_loop_with_slots_learns_end_to_end(running_app, base):
     )
     with urllib.request.urlopen(asked, timeout=30) as answer:  # noqa: S310 (loopback)
         lines = [json.loads(line) for line in answer]
-    assert len({line["EventId"] for line in lines}) == 300
+    assert len({line["EventId"] for line in lines}) == 225
     assert {len(line["_outcomes"]) for line in lines} == {2}
 
 
