@@ -84,7 +84,7 @@ class Plan(msgspec.Struct, frozen=True, eq=False):
         common: Likewise, within the shared features' extended rows.
         mixed: Likewise; left is the action's extended row, right the shared features'.
         numbered: Those of two features and the slot's index, which is the row's last column:
-            pairs likewise, without it.
+            pairs likewise, without it; None if there are none.
         higher_own: All others of three and more features, in columns of the row.
         higher_common: Likewise, in columns of the shared features.
         higher_mixed: Likewise.
@@ -354,12 +354,13 @@ def _plan(
     plain, numbered = list(terms), None
     if shared and shared[-1][0] == SLOT_INDEX_NAMESPACE:
         plain, pairs = _without_index(terms, width + n_shared - 1)
-        own, common, mixed = _divided(pairs, width)
-        numbered = Numbered(
-            _within(own, 0, width),
-            _within(common, width, n_shared),
-            _between(mixed, width, n_shared),
-        )
+        if pairs:
+            own, common, mixed = _divided(pairs, width)
+            numbered = Numbered(
+                _within(own, 0, width),
+                _within(common, width, n_shared),
+                _between(mixed, width, n_shared),
+            )
     own, common, mixed = _divided(plain, width)
     return Plan(
         terms=terms,
