@@ -83,7 +83,17 @@ class RankableAction(Body):
     ]
 
 
-class RankRequest(Body):
+class DecisionRequest(Body):
+    """What requests for a decision have in common."""
+
+    context_features: list[Features] | None = None
+    event_id: Annotated[Id | None, Meta(description="Generated if none is given.")] = None
+    defer_activation: Annotated[
+        bool | None, Meta(description="The event counts only once it is activated.")
+    ] = None
+
+
+class RankRequest(DecisionRequest, kw_only=True):
     """What is known, and what may be chosen."""
 
     actions: Annotated[
@@ -94,14 +104,9 @@ class RankRequest(Body):
             description="The first one that is not excluded is the baseline action.",
         ),
     ]
-    context_features: list[Features] | None = None
     excluded_actions: Annotated[
         list[str] | None,
         Meta(description="Ids; unknown ones are ignored, at least one action must be left."),
-    ] = None
-    event_id: Annotated[Id | None, Meta(description="Generated if none is given.")] = None
-    defer_activation: Annotated[
-        bool | None, Meta(description="The event counts only once it is activated.")
     ] = None
 
 
@@ -152,7 +157,7 @@ class SlotRequest(Body, kw_only=True):
     ]
 
 
-class MultiSlotRankRequest(Body):
+class MultiSlotRankRequest(DecisionRequest, kw_only=True):
     """What is known, what may be chosen, and for which places; earlier ones choose first."""
 
     actions: Annotated[list[RankableAction], Meta(min_length=1, max_length=MAX_ACTIONS)]
@@ -160,11 +165,6 @@ class MultiSlotRankRequest(Body):
         list[SlotRequest],
         Meta(min_length=1, max_length=MAX_ACTIONS, description="At most as many as actions."),
     ]
-    context_features: list[Features] | None = None
-    event_id: Annotated[Id | None, Meta(description="Generated if none is given.")] = None
-    defer_activation: Annotated[
-        bool | None, Meta(description="The event counts only once it is activated.")
-    ] = None
 
 
 class SlotResponse(Body):

@@ -1,11 +1,10 @@
 """Where clients are pointed at: the app itself, and one of its loops with a key of its own."""
 
-import uuid
 from dataclasses import dataclass
 
 import pytest
 
-from tests.support.simulation import call
+from tests.support.loops import new_loop
 
 
 @dataclass(frozen=True)
@@ -22,10 +21,5 @@ def endpoint(request, running_app):
     if request.param == "root":
         yield Endpoint(running_app.url.rstrip("/"), running_app.key)
         return
-    name = "k" + uuid.uuid4().hex[:10]
-    status, made = call(running_app, "PUT", f"loops/{name}")
-    assert status == 201
-    yield Endpoint(f"{running_app.url}loops/{name}/", made["keys"][0])
-    for _ in range(50):
-        if call(running_app, "DELETE", f"loops/{name}")[0] != 409:  # it is being trained
-            break
+    with new_loop(running_app) as loop:
+        yield Endpoint(f"{running_app.url}loops/{loop.name}/", loop.keys[0])

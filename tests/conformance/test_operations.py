@@ -3,7 +3,6 @@
 import http.client
 import json
 import re
-import uuid
 from email.utils import parsedate_to_datetime
 from pathlib import Path
 from urllib.parse import urlsplit
@@ -14,6 +13,7 @@ import pytest
 from shared.contract.operations import OPERATIONS, Surface
 from tests.conformance.operations import ERROR, IN_PATH, OFFICIAL, REFUSED, V2022, VERSIONS
 from tests.support.api_description import described, is_newest, json_schema, validator
+from tests.support.loops import new_loop
 
 GENUINE = Path(__file__).parents[1] / "contract" / "data" / "genuine-export.zip"
 COMPATIBILITY = Path(__file__).parents[2] / "docs" / "compatibility.md"
@@ -92,25 +92,8 @@ def ask(request, running_app):
         yield caller
         forget(caller)
         return
-    owner = Caller(running_app, "", running_app.key)
-    name = "c" + uuid.uuid4().hex[:10]
-    status, _, made = send_own(owner, "PUT", name)
-    assert status == 201
-    yield Caller(running_app, f"/loops/{name}", json.loads(made)["keys"][0])
-    for _ in range(50):
-        if send_own(owner, "DELETE", name)[0] != 409:  # it is being trained
-            break
-
-
-def send_own(caller, method, loop):
-    connection = http.client.HTTPConnection(urlsplit(caller._app.url).netloc, timeout=60)
-    headers = {"Ocp-Apim-Subscription-Key": caller._key}
-    try:
-        connection.request(method, f"/loops/{loop}", headers=headers)
-        answer = connection.getresponse()
-        return answer.status, answer.headers, answer.read()
-    finally:
-        connection.close()
+    with new_loop(running_app) as loop:
+        yield Caller(running_app, f"/loops/{loop.name}", loop.keys[0])
 
 
 def path_of(official):

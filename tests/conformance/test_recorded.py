@@ -1,11 +1,10 @@
 """What clients were recorded to send is answered in the shape that was recorded."""
 
-import uuid
-
 import pytest
 
 from shared.contract.operations import OPERATIONS
 from tests.golden.test_golden import GOLDEN
+from tests.support.loops import new_loop
 from tests.support.simulation import call
 
 RECORDED = {
@@ -27,12 +26,8 @@ def shape(value):
 @pytest.fixture
 def loop(running_app):
     """The path of a new loop."""
-    name = "r" + uuid.uuid4().hex[:10]
-    assert call(running_app, "PUT", f"loops/{name}")[0] == 201
-    yield f"loops/{name}"
-    for _ in range(50):
-        if call(running_app, "DELETE", f"loops/{name}")[0] != 409:  # it is being trained
-            break
+    with new_loop(running_app) as loop:
+        yield f"loops/{loop.name}"
 
 
 @pytest.mark.parametrize("name", RECORDED)

@@ -7,8 +7,8 @@ to ``artifacts/fuzz-api.json``.
 import copy
 import json
 import os
-import uuid
 from collections import Counter, defaultdict
+from contextlib import ExitStack
 from pathlib import Path
 
 import pytest
@@ -26,7 +26,7 @@ from schemathesis.specs.openapi.checks import (
 
 from shared.contract.operations import KEY_HEADER
 from tests.support.api_description import DOCUMENT
-from tests.support.simulation import call
+from tests.support.loops import new_loop
 
 EXAMPLES = int(os.environ.get("FUZZ_EXAMPLES", "5"))
 SLOW = {
@@ -57,17 +57,13 @@ REPORT = Path(__file__).parents[2] / "artifacts" / "fuzz-api.json"
 
 @pytest.fixture(scope="module")
 def loops(running_app):
-    """Names of loops that are there to be ruined."""
-    names = ["f" + uuid.uuid4().hex[:10] for _ in range(3)]
-    for name in names:
-        assert call(running_app, "PUT", f"loops/{name}")[0] == 201
-    policy = {"arguments": "--ccb_explore_adf --epsilon 0.2"}
-    assert call(running_app, "PUT", f"loops/{names[SLOTS]}", {"policy": policy})[0] == 200
-    yield names
-    for name in names:
-        for _ in range(50):
-            if call(running_app, "DELETE", f"loops/{name}")[0] != 409:  # it is being trained
-                break
+    """Names of loops that are there to be ruined; one of them decides for slots."""
+    slots = {"policy": {"arguments": "--ccb_explore_adf --epsilon 0.2"}}
+    with ExitStack() as made:
+        yield [
+            made.enter_context(new_loop(running_app, document)).name
+            for document in (None, slots, None)
+        ]
 
 
 @pytest.fixture(scope="module")

@@ -3,7 +3,6 @@
 import http.client
 import json
 import time
-import uuid
 from urllib.parse import urlsplit
 
 import pytest
@@ -20,6 +19,7 @@ from shared.contract.operations import (
     TRAIN,
 )
 from tests.support.api_description import DOCUMENT, described, json_schema, validator
+from tests.support.loops import new_loop
 from tests.support.simulation import call
 
 
@@ -75,21 +75,18 @@ RANKED = {
 @pytest.fixture(scope="module")
 def lived(running_app):
     """A loop that has decided, been rewarded, learned and published a model."""
-    name = "o" + uuid.uuid4().hex[:10]
-    assert call(running_app, "PUT", f"loops/{name}", {"serviceConfiguration": LOOP})[0] == 201
-    api = f"loops/{name}/personalizer/v1.1-preview.3"
-    for number in range(5):
-        ranked = {**RANKED, "eventId": f"e{number}"}
-        assert call(running_app, "POST", f"{api}/rank", ranked)[0] == 201
-        assert call(running_app, "POST", f"{api}/events/e{number}/reward", {"value": 1})[0] == 204
-    ends = time.monotonic() + 60
-    while "inferenceExplanation" not in call(running_app, "POST", f"{api}/rank", RANKED)[1]:
-        assert time.monotonic() < ends
-        time.sleep(0.3)
-    yield name
-    for _ in range(50):
-        if call(running_app, "DELETE", f"loops/{name}")[0] != 409:  # it is being trained
-            break
+    with new_loop(running_app, {"serviceConfiguration": LOOP}) as loop:
+        api = f"loops/{loop.name}/personalizer/v1.1-preview.3"
+        for number in range(5):
+            ranked = {**RANKED, "eventId": f"e{number}"}
+            assert call(running_app, "POST", f"{api}/rank", ranked)[0] == 201
+            path = f"{api}/events/e{number}/reward"
+            assert call(running_app, "POST", path, {"value": 1})[0] == 204
+        ends = time.monotonic() + 60
+        while "inferenceExplanation" not in call(running_app, "POST", f"{api}/rank", RANKED)[1]:
+            assert time.monotonic() < ends
+            time.sleep(0.3)
+        yield loop.name
 
 
 @pytest.mark.parametrize(
