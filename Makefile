@@ -38,7 +38,7 @@ quality: $(VENV)/.test node_modules/.ready
 package: $(VENV)/.test $(VENDOR)
 	@$(PY) -m tools.package
 
-# Takes about an hour; what came back is in artifacts/fuzz-api.json.
+# Takes half an hour and more; what came back is in artifacts/fuzz-api.json.
 fuzz-api: $(VENV)/.test node_modules/.ready
 	FUZZ_EXAMPLES=500 $(PY) -m pytest tests/contract/test_fuzz.py
 
