@@ -127,6 +127,7 @@ async def get_log(app: Application, call: Call) -> Answer:
     bucket, seen, skip = None, 0, query.skip
     async for line in app.logs.read(query.start, query.end):
         if line.Bucket != bucket:
+            skip = skip if bucket is None else 0  # only lines of the first bucket were sent before
             bucket, seen = line.Bucket, 0
         if skip:
             skip -= 1

@@ -1,6 +1,7 @@
 """The composition root: settings -> stores -> services. The only place that names adapters."""
 
 import asyncio
+import logging
 import os
 import uuid
 from collections.abc import AsyncIterator
@@ -40,6 +41,8 @@ from shared.storage.table_inserts import BearerToken, SharedKey, TableInserts, o
 
 if TYPE_CHECKING:
     from shared.entra import TokenChecker
+
+logger = logging.getLogger(__name__)
 
 CONTAINER = "personalizer"
 """Blob container; with the tables it makes a storage account the home of one app."""
@@ -146,7 +149,11 @@ class Process:
     async def declare(self) -> None:
         """Apply the loops that the app's settings declare."""
         for loop, document in declared_loops(self.settings).items():
-            await self.registry.declare(loop, document.change, document.digest)
+            try:
+                await self.registry.declare(loop, document.change, document.digest)
+            except ContractError as exc:
+                # It fits a new loop, but not this one's present settings; others must go on.
+                logger.error("loop %s is not as declared: %s: %s", loop, exc.target, exc.message)
         self.declared = True
 
     async def close(self) -> None:

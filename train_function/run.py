@@ -2,7 +2,9 @@
 
 import asyncio
 import logging
+import random
 import sys
+import time
 
 import msgspec
 
@@ -12,6 +14,12 @@ from shared.services.ports import StorageError
 from shared.services.train import TrainingReport
 
 logger = logging.getLogger(__name__)
+
+RUN_FOR = 8 * 60
+"""Seconds: below the platform's limit for one run, ``functionTimeout`` in host.json."""
+
+NO_STORAGE, NO_LOOP = 75, 66
+"""Exit codes of this module as a program (``EX_TEMPFAIL``, ``EX_NOINPUT``)."""
 
 
 def run(loop: str) -> TrainingReport:
@@ -25,6 +33,8 @@ def run(loop: str) -> TrainingReport:
 def run_all() -> None:
     """Train every loop, one after the other. One that cannot be trained does not stop the rest.
 
+    After ``RUN_FOR`` seconds no further loop is begun; the next run does.
+
     Raises:
         StorageError: At least one loop could not be trained.
     """
@@ -37,16 +47,21 @@ def run_all() -> None:
 async def _train_all() -> None:
     settings = wiring.settings()
     failed = []
+    ends = time.monotonic() + RUN_FOR
     async with wiring.azure_stores(settings) as stores:
         process = wiring.Process(settings, stores, wiring.meter())
         await process.declare()
-        for loop in await process.registry.names():
+        loops = await process.registry.names()
+        random.shuffle(loops)  # where time is too short for all, none is always the last
+        for loop in loops:
+            if time.monotonic() > ends:
+                break
             try:
                 await _report(process, loop)
             except UnknownLoop:
                 pass  # it was deleted in the meantime
-            except StorageError as exc:
-                logger.error("loop %s cannot be trained: %s", loop, exc)
+            except Exception as exc:
+                logger.error("loop %s cannot be trained: %s", loop, exc, exc_info=exc)
                 failed.append(loop)
     if failed:
         raise StorageError(f"loops that could not be trained: {', '.join(failed)}")
@@ -64,5 +79,18 @@ async def _report(process: wiring.Process, loop: str) -> TrainingReport:
     return report
 
 
+def main(loop: str) -> int:
+    """Train a loop, write the report and return the exit code."""
+    try:
+        report = run(loop)
+    except UnknownLoop:
+        return NO_LOOP
+    except StorageError as exc:
+        logger.error("loop %s cannot be trained: %s", loop, exc)
+        return NO_STORAGE
+    sys.stdout.buffer.write(msgspec.json.encode(report))
+    return 0
+
+
 if __name__ == "__main__":
-    sys.stdout.buffer.write(msgspec.json.encode(run(sys.argv[1])))
+    sys.exit(main(sys.argv[1]))

@@ -2,7 +2,7 @@
 
 import asyncio
 import gzip
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
 
@@ -56,12 +56,13 @@ class LogStore:
                 return found
         return None
 
-    async def lines(self, found: LogRange) -> Iterator[AnyLogLine]:
+    async def lines(self, found: LogRange) -> list[AnyLogLine]:
         """Return the lines of a blob, in learning order."""
         blob = await self._blobs.load(found.name)
         if blob is None:
             raise StorageError(f"{found.name} was deleted while it was read")
-        return decode_lines(await asyncio.to_thread(gzip.decompress, blob.data))
+        # Not in the event loop: the same process may be answering Rank.
+        return await asyncio.to_thread(lambda: list(decode_lines(gzip.decompress(blob.data))))
 
     async def drop(self, epoch: int, before: int) -> None:
         """Delete what is of earlier epochs, and what ended before a bucket."""

@@ -37,7 +37,11 @@ class LogService:
     async def read(self, start: datetime, end: datetime) -> AsyncIterator[AnyLogLine]:
         """Yield the logged events whose buckets lie from start to end, each once, in order."""
         state, _ = await self._loops.state(self._reader.loop)
-        low, high = int(start.timestamp()), min(int(end.timestamp()), state.cursor)
+        first = await self._log.first(state.epoch)
+        if first is None:
+            return
+        low = max(int(start.timestamp()), first.start)
+        high = min(int(end.timestamp()), state.cursor)
         read_to = low
         async for found in self._log.ranges(state.epoch, low, high):
             for line in await self._log.lines(found):

@@ -13,7 +13,7 @@ from datetime import datetime, timedelta
 import msgspec
 
 from shared.services.loop_settings import LoopSettings
-from shared.services.loop_state import DEFAULT_LOOP, Loops, UnknownLoop, lock_name
+from shared.services.loop_state import DEFAULT_LOOP, Loops, UnknownLoop, lock_name, state_name
 from shared.services.ports import (
     Blob,
     BlobStore,
@@ -84,23 +84,35 @@ class LoopRegistry:
         clock: Clock,
         fresh_for: timedelta,
     ) -> None:
-        """Remember records for ``fresh_for``; then they are read again, if asked for."""
+        """Remember records for ``fresh_for``; then they are read again, if asked for.
+
+        That happens in the background, while the old one serves; only one that is three times as
+        old is waited for.
+        """
         self._loops = loops
         self._blobs = blobs
         self._events = events
         self._clock = clock
         self._fresh_for = fresh_for
-        self._known: dict[str, tuple[datetime, LoopRecord | None]] = {}
+        self._known: dict[str, tuple[datetime, LoopRecord]] = {}
+        self._reading: dict[str, asyncio.Task[LoopRecord | None]] = {}
 
     async def find(self, loop: str) -> LoopRecord:
-        """Return a loop's record, at most ``fresh_for`` old.
+        """Return a loop's record.
 
         Raises:
             UnknownLoop: There is no such loop.
         """
-        read_at, record = self._known.get(loop, (None, None))
-        if read_at is None or self._clock() - read_at >= self._fresh_for:
+        record: LoopRecord | None
+        if loop not in self._known:
             record = await self._read(loop)
+        else:
+            read_at, record = self._known[loop]
+            age = self._clock() - read_at
+            if age >= self._fresh_for:
+                reading = self._read_once(loop)
+                if age >= 3 * self._fresh_for:
+                    record = await asyncio.shield(reading)
         if record is None or record.deleted is not None:
             raise UnknownLoop(loop)
         return record
@@ -130,7 +142,8 @@ class LoopRegistry:
             if old is not None and old.deleted is None:
                 return ()
             if old is not None:
-                await self._purge(loop)  # a deletion may have died half-way
+                async with self._held(lock_name(loop)):
+                    await self._purge(loop)  # a deletion may have died half-way
             keys = tuple(secrets.token_hex(16) for _ in range(KEYS))
             epoch = 0 if old is None else old.epoch
             record = LoopRecord(loop, self._clock(), epoch, tuple(digest(key) for key in keys))
@@ -167,6 +180,8 @@ class LoopRegistry:
             if blob is None:
                 raise UnknownLoop(loop)
             record = _decode(blob)
+            if record.deleted is not None:
+                raise UnknownLoop(loop)
             key = secrets.token_hex(16)
             digests = list(record.key_digests)
             digests[number - 1] = digest(key)
@@ -187,23 +202,15 @@ class LoopRegistry:
         """
         if await self._read(loop) is None:
             raise UnknownLoop(loop)
-        async with self._locked(loop):
+        async with self._locked(loop), self._held(lock_name(loop)):
             blob = await self._blobs.load(_blob_name(loop))
             if blob is None:
                 raise UnknownLoop(loop)
             record = _decode(blob)
             if record.deleted is None:
                 state, _ = await self._loops.state(loop)
-                await self._write(
-                    replace(
-                        record,
-                        epoch=state.epoch + 1,
-                        key_digests=(),
-                        declared="",
-                        deleted=self._clock(),
-                    ),
-                    blob,
-                )
+                gone = replace(record, key_digests=(), declared="", deleted=self._clock())
+                await self._write(replace(gone, epoch=state.epoch + 1), blob)
             await self._purge(loop)
 
     def opened_by(self, key: str) -> str | None:
@@ -234,6 +241,7 @@ class LoopRegistry:
         except StorageError:
             if loop not in self._known:
                 raise
+            self._known[loop] = (now, self._known[loop][1])
             return self._known[loop][1]  # storage is away: what was known goes on
         record = None if blob is None else _decode(blob)
         if record is None and loop == DEFAULT_LOOP:
@@ -244,6 +252,14 @@ class LoopRegistry:
             self._known.pop(loop, None)
         return record
 
+    def _read_once(self, loop: str) -> asyncio.Task[LoopRecord | None]:
+        """Return the reading of a record that is under way, begun if need be."""
+        reading = self._reading.get(loop)
+        if reading is None:
+            reading = self._reading[loop] = asyncio.create_task(self._read(loop))
+            reading.add_done_callback(lambda _: self._reading.pop(loop))
+        return reading
+
     async def _write(self, record: LoopRecord, over: Blob | None) -> None:
         data = msgspec.json.format(msgspec.json.encode(record), indent=1)
         if over is None:
@@ -253,13 +269,15 @@ class LoopRegistry:
         self._known[record.name] = (self._clock(), record)
 
     async def _purge(self, loop: str) -> None:
-        """Remove all that is stored for a loop, while no trainer works on it."""
-        lock = lock_name(loop)
-        async with self._held(lock):
-            await self._events.drop_epochs(loop)
-            async for name in self._blobs.names(f"{loop}/"):
-                if name != lock:
-                    await self._blobs.delete(name)
+        """Remove all that is stored for a loop; no trainer may work on it.
+
+        The state goes first, so that a writer that meets a missing table makes no new one.
+        """
+        await self._blobs.delete(state_name(loop))
+        await self._events.drop_epochs(loop)
+        async for name in self._blobs.names(f"{loop}/"):
+            if name != lock_name(loop):
+                await self._blobs.delete(name)
 
     def _locked(self, loop: str) -> AbstractAsyncContextManager[None]:
         return self._held(f"{PREFIX}{loop}.lock")

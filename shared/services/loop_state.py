@@ -28,6 +28,9 @@ RETRAIN_FROM = timedelta(days=2)
 WAITS_PER_STEP = 16
 """A step spans at least a 16th of the reward wait, so that no row is read much more often."""
 
+LONGEST_STEP = timedelta(hours=12)
+"""What a step of training spans at most; a reader of the log looks back one day for its start."""
+
 
 class UnknownLoop(Exception):
     """There is no loop of that name."""
@@ -140,7 +143,8 @@ class LoopState:
 
 def least_step(state: LoopState, wait: timedelta) -> int:
     """Return how many buckets a step of training spans at least."""
-    return max(1, int(wait.total_seconds() / WAITS_PER_STEP / state.bucket_seconds))
+    span = min(wait / WAITS_PER_STEP, LONGEST_STEP)
+    return max(1, int(span.total_seconds() / state.bucket_seconds))
 
 
 def training_due(state: LoopState, wait: timedelta, grace: timedelta) -> datetime:

@@ -118,8 +118,9 @@ class MetricsStore:
         """Delete the pages of epochs below a given one."""
         prefix = f"{loop}/metrics/"
         async for name in self._blobs.names(prefix):
-            if int(name.removeprefix(prefix).split("/")[0]) < below:
-                await self._blobs.delete(name)
+            if int(name.removeprefix(prefix).split("/")[0]) >= below:
+                break  # names sort by epoch
+            await self._blobs.delete(name)
 
     async def _add_to_page(
         self, name: str, level: Level, buckets: Mapping[int, Row], stop: int

@@ -21,6 +21,7 @@ from shared.services.examples import example_of, example_of_line
 from shared.services.log_store import LogStore
 from shared.services.loop_settings import LoopSettings
 from shared.services.loop_state import (
+    LONGEST_STEP,
     RETRAIN_FROM,
     Counters,
     LastRead,
@@ -53,7 +54,8 @@ from shared.services.ports import (
 
 logger = logging.getLogger(__name__)
 
-LONGEST_STEP = timedelta(hours=12)
+MOST_RETENTION_DAYS = 36_500
+"""More is for ever: dates end somewhere."""
 
 REPEAT_WAITS = 2
 """An event id that comes again within so many waits and ``EARLY_REWARD`` is the same event."""
@@ -349,13 +351,22 @@ class TrainService:
         space = state.space(self.loop)
         await self._events.prepare(space, now + timedelta(days=1))
         await self._prune_models(state)
+        await self._drop_old_epochs(state)
         if settings.log_retention_days < 0:
             return
-        oldest = min(now - timedelta(days=settings.log_retention_days), _time(state.cursor))
+        retention = timedelta(days=min(settings.log_retention_days, MOST_RETENTION_DAYS))
+        oldest = min(now - retention, _time(state.cursor))
         await lease.renew()
         await self._events.drop_before(space, oldest - REPEAT_WAITS * settings.rewards.wait)
         await self._metrics.drop_before(self.loop, oldest)
         await self._log.drop(state.epoch, int(oldest.timestamp()))
+
+    async def _drop_old_epochs(self, state: LoopState) -> None:
+        """Remove what a step wrote while logs were deleted, and what a deletion left that died."""
+        if state.epoch > 0:
+            await self._events.drop_epochs(self.loop, state.epoch)
+            await self._metrics.drop_epochs(self.loop, state.epoch)
+            await self._log.drop(state.epoch, before=0)
 
     async def _prune_models(self, state: LoopState) -> None:
         """Delete models older than those that the state names."""

@@ -19,6 +19,7 @@ from typing import Any, Protocol
 import aiohttp
 import msgspec
 from azure.core.credentials_async import AsyncTokenCredential
+from azure.core.exceptions import AzureError
 from yarl import URL
 
 from shared.services.ports import (
@@ -130,6 +131,8 @@ class TableInserts:
                 if answer.status == 204:
                     return True
                 raise_for(answer.status, _code(await answer.read()), doing)
+        except AzureError as exc:  # of the identity
+            raise StorageUnavailable(f"could not {doing}: no token") from exc
         except (aiohttp.ClientError, TimeoutError) as exc:
             raise StorageUnavailable(f"could not {doing}: storage did not answer") from exc
         return False
@@ -167,6 +170,6 @@ def _code(body: bytes) -> str:
     """Return the code of an error's body; empty if it is not one of storage's own."""
     try:
         error = msgspec.json.decode(body, type=dict[str, dict[str, Any]])
-    except msgspec.DecodeError:
+    except (msgspec.DecodeError, UnicodeError, RecursionError):
         return ""
     return str(error.get("odata.error", {}).get("code", ""))

@@ -85,8 +85,31 @@ async def test_other_processes_see_changes_after_a_while(registry, world):
     await registry.regenerate_key("news", 1)
     assert opens(await other.find("news"), old)
     world.now += timedelta(seconds=5)
+    await other.find("news")  # looks again in the background
+    await asyncio.sleep(0.01)
 
     assert not opens(await other.find("news"), old)
+
+
+async def test_a_record_that_is_too_old_is_not_served(registry, world):
+    other = LoopRegistry(world.loops, world.blobs, world.events, world.clock, timedelta(seconds=5))
+    old, _ = await registry.create("news")
+    await other.find("news")
+    await registry.regenerate_key("news", 1)
+
+    world.now += timedelta(seconds=15)
+
+    assert not opens(await other.find("news"), old)
+
+
+async def test_a_key_of_a_loop_that_another_process_has_deleted_is_not_replaced(registry, world):
+    other = LoopRegistry(world.loops, world.blobs, world.events, world.clock, timedelta(seconds=5))
+    await registry.create("news")
+    await other.find("news")
+    await registry.delete("news")
+
+    with pytest.raises(UnknownLoop):
+        await other.regenerate_key("news", 1)
 
 
 async def test_a_deleted_loop_leaves_nothing_and_its_name_starts_anew(registry, world):
@@ -107,13 +130,14 @@ async def test_a_deleted_loop_leaves_nothing_and_its_name_starts_anew(registry, 
 
 
 async def test_a_loop_is_not_deleted_while_it_is_trained(registry, world):
-    await registry.create("news")
+    key, _ = await registry.create("news")
 
     async with world.blobs.lease("news/train.lock", 30):
         with pytest.raises(Conflict):
             await registry.delete("news")
+        assert opens(await registry.find("news"), key)
 
-    await registry.delete("news")  # what was begun is finished
+    await registry.delete("news")
     assert [name for name in world.blobs.blobs if name.startswith("news/")] == []
 
 

@@ -11,6 +11,7 @@ from datetime import UTC, datetime, timedelta
 
 import msgspec
 import pytest
+from azure.core.exceptions import ClientAuthenticationError
 
 from shared import wiring
 from shared.events.event_ids import shard_of
@@ -28,10 +29,12 @@ from shared.services.ports import (
     EventSpace,
     MissingBlob,
     MissingSpace,
+    StorageUnavailable,
 )
 from shared.settings import Settings
 from shared.storage.event_codec import row_interaction, row_observation
 from shared.storage.memory import InMemoryBlobStore, InMemoryEventStore
+from shared.storage.table_inserts import BearerToken, TableInserts, open_session
 from shared.wiring import Stores
 
 NOW = datetime(2026, 5, 4, 23, 59, 30, 123456, tzinfo=UTC)
@@ -309,3 +312,15 @@ async def test_old_days_are_dropped_whole(stores, space):
 
     left = await stores.events.interactions(space, BUCKET - 86400 * 5, BUCKET + 60)
     assert [i.event_id for _, i in left] == ["e1", "e0"]
+
+
+async def test_an_identity_that_gives_no_token_is_storage_that_does_not_answer():
+    class NoIdentity:
+        async def get_token(self, *scopes):
+            raise ClientAuthenticationError("no identity here")
+
+    async with open_session() as session:
+        inserts = TableInserts(session, "https://127.0.0.1:1", BearerToken(NoIdentity()))
+
+        with pytest.raises(StorageUnavailable):
+            await inserts.insert("table", {})
