@@ -7,7 +7,7 @@ NODE = $$($(PY) -c 'from devserver.azurite import find_node; print(find_node())'
 PY := $(VENV)/bin/python
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
-.PHONY: fuzz-api run test demo bench quality package check setup clean
+.PHONY: fuzz-api run doctor test demo bench quality package check setup clean
 
 run: $(VENV)/.run $(VENDOR)
 	@PORT=$(PORT) $(PY) -m devserver

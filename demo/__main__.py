@@ -7,6 +7,7 @@ client plays the visitors, and the learning curve is drawn in the terminal.
 import argparse
 import os
 import random
+import signal
 import sys
 import threading
 import time
@@ -65,12 +66,12 @@ def opened(url: str) -> bool:
 
 
 def wait_for_interrupt() -> None:
-    """Return when Ctrl-C is pressed."""
-    print("type the key into the page; Ctrl-C ends the app")
-    try:
-        threading.Event().wait()
-    except KeyboardInterrupt:
-        print()
+    """Return when Ctrl-C is pressed, also where a shell has had that ignored."""
+    stopping = threading.Event()
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, lambda *_: stopping.set())
+    print("type the key into the page; Ctrl-C ends the app", flush=True)
+    stopping.wait()
 
 
 def play(endpoint: str, key: str, visitors: int) -> None:

@@ -35,6 +35,9 @@ def main() -> None:
     parser.add_argument("--loop", default="default", help="its name")
     arguments = parser.parse_args()
     key = arguments.key or os.environ.get("PERSONALIZER_KEY_1") or local_key(ROOT / ".data")
+    if not key:
+        print("no key: set PERSONALIZER_KEY_1 to the one that the app printed", file=sys.stderr)
+        sys.exit(2)
     try:
         diagnosis = ask(arguments.endpoint, key, arguments.loop)
     except NoAnswer as exc:
@@ -82,7 +85,10 @@ def report(diagnosis: Mapping[str, Any]) -> str:
                 text, _WIDTH, initial_indent=f"  {label + ':':8}", subsequent_indent=" " * 10
             )
     if not diagnosis["findings"]:
-        lines += ["", "Nothing is wrong."]
+        judged = (
+            "Nothing is wrong." if diagnosis["events"] else "No closed events: nothing to judge."
+        )
+        lines += ["", judged]
     return "\n".join(lines)
 
 

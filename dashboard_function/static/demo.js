@@ -1,4 +1,4 @@
-/** The demo: a coffee shop's visitors against the running loop, beside chance and a fixed choice. */
+/** The demo: a coffee shop's visitors on a loop of its own, beside chance and a fixed choice. */
 
 import { ApiError } from "./api.js";
 import { Audience } from "./audience.js";

@@ -121,7 +121,6 @@ def context(**profiles):
 
 
 NO_REWARDS = {"rewarded": 0, "late": 0, "late_delays": Delays(), "dangling": 0, "highest": 0.0}
-SLOW_RATE = "--cb_explore_adf --epsilon 0.2 --power_t 0 -l 0.001 --cb_type mtr -q ::"
 APPRENTICE = {"learning_mode": LearningMode.APPRENTICE}
 
 PROVOKED = {

@@ -126,7 +126,7 @@ def test_a_bad_line_stops_or_is_skipped_as_asked(mirror, tmp_path, capsys):
     "words",
     [
         ["nowhere"],
-        ["LOG", "--arguments", "--cb_explore_adf --rnd 3"],
+        ["LOG", "--arguments", "--cb_explore_adf --cats 3"],
         ["LOG", "--start", "LOG"],
         ["LOG", "--start", "nowhere"],
         ["LOG", "--model", "nowhere/model"],
