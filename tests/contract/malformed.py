@@ -248,7 +248,7 @@ MALFORMED = (
     _policy("arguments a list", {"name": "p", "arguments": []}, "InvalidPolicyContract", "arguments"),
     _policy("too long", {"name": "p", "arguments": "--cb_explore_adf" + " " * 1024}, "InvalidPolicyContract", "arguments"),
     _policy("no exploration", {"name": "p", "arguments": "-q ::"}, "InvalidPolicyConfiguration", "arguments"),
-    _policy("unsupported", {"name": "p", "arguments": "--cb_explore_adf --rnd 5"}, "InvalidPolicyConfiguration", "arguments"),
+    _policy("unsupported", {"name": "p", "arguments": "--cb_explore_adf --cats 5"}, "InvalidPolicyConfiguration", "arguments"),
     _policy("a file", {"name": "p", "arguments": "--cb_explore_adf -f /etc/x"}, "InvalidPolicyConfiguration", "arguments"),
     _policy("gigabytes", {"name": "p", "arguments": "--cb_explore_adf -b 40"}, "InvalidPolicyConfiguration", "arguments"),
     _policy("quoted epsilon", {"name": "p", "arguments": "--cb_explore_adf --epsilon '0.3 '"}, "InvalidPolicyConfiguration", "arguments"),
