@@ -33,7 +33,13 @@ def test_the_package_holds_what_runs_and_nothing_else(package):
             "dashboard",
         )
     }
-    assert top == functions | {"function_app.py", "host.json", "requirements.txt", "shared"}
+    assert top == functions | {
+        "LICENSE",
+        "function_app.py",
+        "host.json",
+        "requirements.txt",
+        "shared",
+    }
     assert not any(path.suffix in (".pyc", ".md", ".bicep") for path in package.rglob("*"))
 
 
