@@ -163,12 +163,16 @@ class Interactions:
         patterns = self._patterns
         if SLOT_INDEX_NAMESPACE in groups:
             patterns = with_slot_index(patterns)
-        for namespaces in expand(patterns, present, self._duplicates):
-            if all(namespace in groups for namespace in namespaces):
-                total += _count(namespaces, groups)
-                if total > MAX_TERMS:
-                    raise FeatureError(f"one action's features combine to more than {MAX_TERMS:,}")
-                blocks.append(_combine(namespaces, groups))
+        wanted = expand(patterns, present, self._duplicates)
+        for order, run in itertools.groupby((n for n in wanted if groups.keys() >= {*n}), len):
+            alike = list(run)
+            total += sum(_count(namespaces, groups) for namespaces in alike)
+            if total > MAX_TERMS:
+                raise FeatureError(f"one action's features combine to more than {MAX_TERMS:,}")
+            if order == 2:
+                blocks.append(_combine_pairs(alike, groups))
+            else:
+                blocks += [_combine(namespaces, groups) for namespaces in alike]
         return _plan(_merge(blocks), action, shared, np.concatenate([nothing, *others]), total)
 
 
@@ -321,7 +325,30 @@ def _runs(namespaces: tuple[int, ...]) -> list[tuple[int, int]]:
 
 
 def _count(namespaces: tuple[int, ...], groups: dict[int, Columns]) -> int:
+    if len(namespaces) == 2 and namespaces[0] != namespaces[1]:
+        return len(groups[namespaces[0]]) * len(groups[namespaces[1]])
     return math.prod(math.comb(len(groups[n]) + times - 1, times) for n, times in _runs(namespaces))
+
+
+def _combine_pairs(pairs: Sequence[tuple[int, ...]], groups: dict[int, Columns]) -> Columns:
+    """Return the columns of all terms of many pairs of namespaces, as ``_combine`` does of one."""
+    columns = np.concatenate(list(groups.values()))
+    starts, sizes = np.zeros(256, np.intp), np.zeros(256, np.intp)
+    start = 0
+    for namespace, own in groups.items():
+        starts[namespace], sizes[namespace] = start, len(own)
+        start += len(own)
+    first, second = np.array(pairs).T
+    width = sizes[second]
+    same = first == second
+    count = np.where(same, width * (width + 1) // 2, sizes[first] * width)
+    ends = np.cumsum(count)
+    pair = np.repeat(np.arange(len(pairs)), count)
+    left, right = np.divmod(np.arange(len(pair)) - (ends - count)[pair], width[pair])
+    for at in np.flatnonzero(same).tolist():
+        part = slice(ends[at] - count[at], ends[at])
+        left[part], right[part] = _with_itself(int(width[at]), 2)
+    return columns.take(np.stack((starts[first][pair] + left, starts[second][pair] + right)))
 
 
 def _combine(namespaces: tuple[int, ...], groups: dict[int, Columns]) -> Columns:

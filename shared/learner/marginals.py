@@ -6,6 +6,7 @@ seen with that id. So all ids share a weight, and are told apart by what is know
 """
 
 import math
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -14,6 +15,7 @@ from numpy.typing import NDArray
 
 from shared.learner.arguments import LearningSettings
 from shared.learner.decision_rows import Columns, DecisionRows, combined, without_zeros
+from shared.learner.effort import ONCE, Repeats, efforts_of
 from shared.learner.features import Features, features_of_actions
 from shared.learner.gradient_descent import SMALLEST, Floats, GradientDescent, Row, Slots
 from shared.learner.interactions import Plan
@@ -203,11 +205,14 @@ class MarginalScorer:
     ) -> None:
         """Use the ``offset``-th of the weights that each feature has, and what is known of ids."""
         self._rows = DecisionRows(settings, settings.interactions)
+        self._efforts = efforts_of(settings)
         self._weights = weights
         self._offset = offset
         self._marginals = marginals
 
-    def scores(self, context: Features, actions: Sequence[bytes]) -> list[float]:
+    def scores(
+        self, context: Features, actions: Sequence[bytes], repeats: Repeats = ONCE
+    ) -> list[float]:
         """Return the predicted cost of each action; one that is not a number counts as 0.
 
         Raises:
@@ -216,6 +221,8 @@ class MarginalScorer:
         namespaces = self._marginals.settings.namespaces
         shared = paired(without_zeros(context), namespaces)
         offered = [paired(action, namespaces) for action in features_of_actions(actions)]
+        sizes = Counter(each.features.shape for each in offered)
+        self._efforts.require(sizes, shared.features.shape, repeats)
         scores = np.zeros(len(actions), np.float32)
         with np.errstate(all="ignore"):
             rows = self._rows.singles([each.features for each in offered], shared.features)

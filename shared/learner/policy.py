@@ -8,6 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from shared.learner.arguments import LearningSettings
+from shared.learner.effort import ONCE, Repeats
 from shared.learner.evidence import Evidence
 from shared.learner.exploration import History, best_first
 from shared.learner.features import FeatureError, Features, shared_features, split_decision
@@ -121,17 +122,22 @@ class Policy:
         return self.decide_within(shared_features(shared, zeros=True), actions)
 
     def decide_within(
-        self, context: Features, actions: Sequence[bytes], offered: Sequence[int] | None = None
+        self,
+        context: Features,
+        actions: Sequence[bytes],
+        offered: Sequence[int] | None = None,
+        repeats: Repeats = ONCE,
     ) -> Decision:
         """Return the decision over at least one action, given what all of them have in common.
 
         With ``offered`` it is one over the actions at these positions, and ignores the others:
         a list of actions that comes again is scored faster than its changing parts.
+        ``repeats`` says of how many such decisions it is a part.
 
         Raises:
             FeatureError: As ``decide``.
         """
-        scores = [scorer.scores(context, actions) for scorer in self._scorers]
+        scores = [scorer.scores(context, actions, repeats) for scorer in self._scorers]
         if offered is not None:
             actions = [actions[action] for action in offered]
             scores = [[each[action] for action in offered] for each in scores]

@@ -15,6 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from shared.learner.arguments import LearningSettings
+from shared.learner.effort import ONCE, Repeats, efforts_of
 from shared.learner.features import Features, Shape, read_actions
 from shared.learner.gradient_descent import GradientDescent
 from shared.learner.interactions import (
@@ -61,6 +62,7 @@ class Scorer:
             settings.keep,
             settings.duplicate_interactions,
         )
+        self._efforts = efforts_of(settings)
         self._take: Callable[[Slots | NDArray[np.uint32]], Floats] = weights.take
         members = settings.exploration.members
         self._actions_budget = ACTIONS_BUDGET // members
@@ -69,19 +71,24 @@ class Scorer:
         self._forget()
 
     @np.errstate(all="ignore")
-    def scores(self, context: Features, actions: Sequence[bytes]) -> list[float]:
+    def scores(
+        self, context: Features, actions: Sequence[bytes], repeats: Repeats = ONCE
+    ) -> list[float]:
         """Return the predicted cost of each action; one that is not a number counts as 0.
 
         Args:
             context: The features that all actions have in common, zeros among them.
             actions: JSON texts of at least one action.
+            repeats: How often the decision weighs them.
 
         Raises:
             FeatureError: The features cannot be read, or combine to too many.
         """
+        groups = self._groups(tuple(actions))
+        sizes = {group.table.shape: len(group.positions) for group in groups}
+        self._efforts.require(sizes, context.shape, repeats)
         row = self._row(context)
         common = self._common(row)
-        groups = self._groups(tuple(actions))
         if len(groups) == 1:
             scores: list[float] = (self._scores(groups[0], row) + common).tolist()
         else:
@@ -271,7 +278,9 @@ class Scorer:
             if self._spent > self._actions_budget:
                 self._forget()
             new = {text: None for text in texts if text not in self._places}
-            for shape, alike, hashed, values in read_actions(new, zeros=True):
+            read = list(read_actions(new, zeros=True))
+            self._efforts.require({shape: len(alike) for shape, alike, _, _ in read}, (), ONCE)
+            for shape, alike, hashed, values in read:
                 plan = self._interactions.plan(shape, ())
                 slots, extended = self._extended(hashed, values)
                 scores = self._own_scores(plan, slots, extended)

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 
 import msgspec
 
+from shared.learner.effort import Repeats
 from shared.learner.features import shared_features
 from shared.learner.policy import Policy, choose, drawn_first, uniform
 from shared.learner.slot_features import are_numbered, contexts, read_slots
@@ -60,7 +61,8 @@ def decide_slots(
     numbered = policy is not None and (policy.knows_slots or are_numbered(read, policy.settings))
     taken: set[int] = set()
     found = []
-    context_of = contexts(shared_features(shared, zeros=True), read, numbered)
+    context_of = list(contexts(shared_features(shared, zeros=True), read, numbered))
+    repeats = Repeats(len(slots), len({context.shape for context in context_of}))
     for index, (slot, context) in enumerate(zip(read, context_of, strict=True)):
         offered = slot.offered(len(actions), taken)
         if not offered:
@@ -69,7 +71,7 @@ def decide_slots(
         if policy is None:
             decision = uniform(len(offered))
         else:
-            decision = policy.decide_within(context, actions, offered)
+            decision = policy.decide_within(context, actions, offered, repeats)
         drawn = choose(decision.order, decision.probabilities, draw(index))
         ranking = drawn_first(decision.order, drawn)
         taken.add(offered[ranking[0]])
