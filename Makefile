@@ -13,7 +13,7 @@ run: $(VENV)/.run $(VENDOR)
 	@PORT=$(PORT) $(PY) -m devserver
 
 test: check
-	$(PY) -m pytest
+	$(PY) -m pytest --numprocesses logical --maxprocesses 4 --dist loadfile
 
 check: $(VENV)/.test $(VENDOR)
 	$(VENV)/bin/ruff check .
