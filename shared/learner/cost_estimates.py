@@ -1,10 +1,9 @@
 """From one observed cost to what the regressor learns, although most actions were not tried."""
 
-from dataclasses import dataclass
+import msgspec
 
 
-@dataclass(slots=True)
-class MultiTaskRegression:
+class MultiTaskRegression(msgspec.Struct):
     """``--cb_type mtr``: learn the chosen action's cost only, weighted by the action's rarity.
 
     Source: ``gen_cs_example_mtr`` in Vowpal Wabbit's cb_algs (Bietti, Agarwal and Langford 2018,

@@ -7,7 +7,8 @@ any union of logs is exact. Formulas are those of the retired service's evaluati
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
+
+import msgspec
 
 Z_95 = 1.96
 """Half of a 95 % interval, in standard errors."""
@@ -19,8 +20,7 @@ NO_PREFERENCE = 0.01
 """Actions whose chances differ by less than such a share of the mean are all alike."""
 
 
-@dataclass(slots=True)
-class Estimate:
+class Estimate(msgspec.Struct):
     """Sums over logged decisions for one policy.
 
     Attributes:

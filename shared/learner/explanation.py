@@ -6,7 +6,6 @@ rounding. This is the slow, clear way to compute it; ``scorer`` is the fast one.
 
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 
 import msgspec
 import numpy as np
@@ -31,8 +30,7 @@ _decode = msgspec.json.Decoder().decode
 _constant = NamedFeature(CONSTANT, "1", CONSTANT_HASH, 1.0)
 
 
-@dataclass(frozen=True, slots=True)
-class Contribution:
+class Contribution(msgspec.Struct, frozen=True):
     """What a feature, or a combination, adds to an action's score.
 
     Attributes:
@@ -46,8 +44,7 @@ class Contribution:
     score: float
 
 
-@dataclass(frozen=True, slots=True)
-class Explanation:
+class Explanation(msgspec.Struct, frozen=True):
     """One action's score, taken apart.
 
     Attributes:

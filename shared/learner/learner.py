@@ -3,7 +3,6 @@
 import itertools
 import math
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
 
 import msgspec
 import numpy as np
@@ -55,8 +54,7 @@ class Example(msgspec.Struct, frozen=True, gc=False):
         return (self.cost,)
 
 
-@dataclass(frozen=True, slots=True)
-class Outcome:
+class Outcome(msgspec.Struct, frozen=True):
     """What is known of one slot of a logged decision.
 
     Attributes:
@@ -70,8 +68,7 @@ class Outcome:
     probability: float
 
 
-@dataclass(frozen=True, slots=True)
-class SlotsExample:
+class SlotsExample(msgspec.Struct, frozen=True):
     """A logged decision over slots and how it turned out.
 
     Attributes:

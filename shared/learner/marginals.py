@@ -8,8 +8,8 @@ seen with that id. So all ids share a weight, and are told apart by what is know
 import math
 from collections import Counter
 from collections.abc import Sequence
-from dataclasses import dataclass
 
+import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
@@ -24,8 +24,7 @@ KNOWN = np.dtype([("slot", "<u8"), ("total", "<f8"), ("count", "<f8")])
 """What is known of an id, as Vowpal Wabbit's model files have it."""
 
 
-@dataclass(frozen=True, slots=True, eq=False)
-class Paired:
+class Paired(msgspec.Struct, frozen=True, eq=False):
     """Features of which some stand for ids.
 
     Attributes:

@@ -5,8 +5,9 @@ The same features in the same order with the same hashes (a test compares), each
 """
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
 from typing import Any
+
+import msgspec
 
 from shared.learner.features import Shape, to_float
 from shared.learner.hashing import hash_text, namespace
@@ -15,8 +16,7 @@ CONSTANT = "constant"
 _ROOT = " "
 
 
-@dataclass(frozen=True, slots=True)
-class NamedFeature:
+class NamedFeature(msgspec.Struct, frozen=True):
     """One feature.
 
     Attributes:
@@ -37,8 +37,7 @@ class NamedFeature:
         return f"{self.name}={self.text}"
 
 
-@dataclass(frozen=True, slots=True)
-class NamedFeatures:
+class NamedFeatures(msgspec.Struct, frozen=True):
     """All features of an action, or of a context.
 
     Attributes:

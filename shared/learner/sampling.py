@@ -8,8 +8,8 @@ online bootstrap.
 import itertools
 import math
 from bisect import bisect_left
-from dataclasses import dataclass
 
+import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
@@ -25,8 +25,7 @@ Words = NDArray[np.uint64]
 Floats = NDArray[np.float32]
 
 
-@dataclass(slots=True)
-class Sampling:
+class Sampling(msgspec.Struct):
     """A stream of random numbers; the same state always goes on in the same way.
 
     Attributes:

@@ -6,7 +6,6 @@ those that all actions share, and so does one that says which slot of the decisi
 """
 
 from collections.abc import Container, Iterator, Sequence
-from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any
 
@@ -29,8 +28,7 @@ _decode_slot = msgspec.json.Decoder(dict[str, msgspec.Raw]).decode
 _decode_slots = msgspec.json.Decoder(list[msgspec.Raw]).decode
 
 
-@dataclass(frozen=True, slots=True, eq=False)
-class Slot:
+class Slot(msgspec.Struct, frozen=True, eq=False):
     """One slot of a decision, as read.
 
     Attributes:

@@ -1,7 +1,6 @@
 """A decision over several slots: the earlier ones pick first, and no action is used twice."""
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
 
 import msgspec
 
@@ -11,8 +10,7 @@ from shared.learner.policy import Policy, choose, drawn_first, uniform
 from shared.learner.slot_features import are_numbered, contexts, read_slots
 
 
-@dataclass(frozen=True, slots=True)
-class SlotDecision:
+class SlotDecision(msgspec.Struct, frozen=True):
     """How a policy sees one slot, and what was drawn for it.
 
     Attributes:

@@ -4,6 +4,7 @@ from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
 import pytest
+from msgspec.structs import replace as replace_struct
 
 from shared.events.sketches import Delays, Distinct, Frequent
 from shared.learner.arguments import parse
@@ -111,7 +112,8 @@ def but(row=None, sample=None, settings=None, state=None, learning=None, **membe
         "row": row, "sample": sample, "settings": settings, "state": state, "learning": learning
     }.items():  # fmt: skip
         if changes:
-            seen = replace(seen, **{name: replace(getattr(seen, name), **changes)})
+            change = replace_struct if name == "learning" else replace
+            seen = replace(seen, **{name: change(getattr(seen, name), **changes)})
     return seen
 
 

@@ -3,7 +3,8 @@
 import re
 import shlex
 from collections.abc import Iterator
-from dataclasses import dataclass
+
+import msgspec
 
 from shared.learner.arguments.errors import InvalidArgument
 from shared.learner.arguments.refusals import refusal
@@ -77,8 +78,7 @@ _NUMBER = re.compile(r"[+-]?(?:\d+\.?\d*|\.\d+)(?:[eE][+-]?\d+)?", re.ASCII)
 _SUPPORTED = frozenset({*NUMBERS, *LISTS, *_SWITCHES, *NAMESPACES, "--cb_type", "--marginal"})
 
 
-@dataclass(frozen=True, slots=True)
-class Option:
+class Option(msgspec.Struct, frozen=True):
     """An argument: its long name and its value, empty for a switch."""
 
     name: str

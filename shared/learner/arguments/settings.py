@@ -1,12 +1,11 @@
 """Learning settings, understood."""
 
-from dataclasses import dataclass
+import msgspec
 
 from shared.learner.exploration import Cover, EpsilonGreedy, Exploration, RandomNetworks
 
 
-@dataclass(frozen=True, slots=True)
-class MarginalSettings:
+class MarginalSettings(msgspec.Struct, frozen=True):
     """How ids are replaced by the mean of the costs that were seen with them (``--marginal``).
 
     Attributes:
@@ -24,8 +23,7 @@ class MarginalSettings:
     unweighted: bool = False
 
 
-@dataclass(frozen=True, slots=True)
-class LargeActionSettings:
+class LargeActionSettings(msgspec.Struct, frozen=True):
     """How many actions take part in exploration (``--large_action_space``).
 
     Attributes:
@@ -37,8 +35,7 @@ class LargeActionSettings:
     spanner_c: float = 2.0
 
 
-@dataclass(frozen=True, slots=True)
-class LearningSettings:
+class LearningSettings(msgspec.Struct, frozen=True):
     """Parsed arguments. Defaults and meanings are Vowpal Wabbit's.
 
     Attributes:
@@ -84,7 +81,7 @@ class LearningSettings:
     max_prediction: float | None = None
     cost_type: str = "mtr"
     epsilon: float = 0.05
-    exploration: Exploration = EpsilonGreedy()  # noqa: RUF009 (frozen)
+    exploration: Exploration = EpsilonGreedy()
     clip_p: float = 0.0
     constant: bool = True
     interactions: tuple[bytes, ...] = ()

@@ -1,13 +1,13 @@
 """The votes of a bag of learners."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+
+import msgspec
 
 from shared.learner.exploration.rule import History, Probabilities, Scores, best_of, with_floor
 
 
-@dataclass(frozen=True, slots=True)
-class Bag:
+class Bag(msgspec.Struct, frozen=True):
     """The votes of several learners, each of which saw its own random sample of the events.
 
     Source: ``cb_explore_adf_bag.cc``; online bootstrap after Oza and Russell 2001, section 2.

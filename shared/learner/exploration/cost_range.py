@@ -1,8 +1,8 @@
 """Which costs of an action are still plausible, given how much its prediction could yet move."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 
+import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
@@ -15,8 +15,7 @@ _LARGEST = np.finfo(np.float32).max
 Floats = NDArray[np.float32]
 
 
-@dataclass(frozen=True, slots=True)
-class CostRange:
+class CostRange(msgspec.Struct, frozen=True):
     """Bounds of the plausible costs: those that a regressor of nearly the same loss may predict.
 
     Source: ``get_cost_ranges`` and ``binary_search`` in ``cb_explore_adf_regcb.cc``; Foster et al.

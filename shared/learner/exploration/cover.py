@@ -2,13 +2,13 @@
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
+
+import msgspec
 
 from shared.learner.exploration.rule import History, Probabilities, Scores, best_of, with_floor
 
 
-@dataclass(frozen=True, slots=True)
-class Cover:
+class Cover(msgspec.Struct, frozen=True):
     """The choices of several policies, each of which was taught to differ from those before it.
 
     Source: ``cb_explore_adf_cover.cc``; Agarwal et al. 2014, "Taming the Monster".

@@ -1,13 +1,13 @@
 """Epsilon-greedy."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+
+import msgspec
 
 from shared.learner.exploration.rule import History, Probabilities, Scores, best_of
 
 
-@dataclass(frozen=True, slots=True)
-class EpsilonGreedy:
+class EpsilonGreedy(msgspec.Struct, frozen=True):
     """The best action, except for a share of ``epsilon`` that is spread over all.
 
     Source: ``cb_explore_adf_greedy.cc``.

@@ -1,13 +1,13 @@
 """Explore first, then exploit."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+
+import msgspec
 
 from shared.learner.exploration.rule import History, Probabilities, Scores, best_first, with_floor
 
 
-@dataclass(frozen=True, slots=True)
-class ExploreFirst:
+class ExploreFirst(msgspec.Struct, frozen=True):
     """Uniform for a number of events, then the best action.
 
     Source: ``cb_explore_adf_first.cc``.

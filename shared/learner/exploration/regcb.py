@@ -1,14 +1,14 @@
 """Confidence bounds of a regressor."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+
+import msgspec
 
 from shared.learner.exploration.cost_range import CostRange
 from shared.learner.exploration.rule import History, Probabilities, Scores, with_floor
 
 
-@dataclass(frozen=True, slots=True)
-class RegCB:
+class RegCB(msgspec.Struct, frozen=True):
     """Every action that may still be the best one is equally likely.
 
     Source: ``cb_explore_adf_regcb.cc``; Foster et al. 2018, "Practical Contextual Bandits with

@@ -2,7 +2,8 @@
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
+
+import msgspec
 
 from shared.learner.exploration.rule import History, Probabilities, Scores
 from shared.learner.exploration.softmax import Softmax
@@ -11,8 +12,7 @@ _EULER = 0.57721566490153286
 _SMALLEST = 1e-3
 
 
-@dataclass(frozen=True, slots=True)
-class RandomNetworks:
+class RandomNetworks(msgspec.Struct, frozen=True):
     """Actions count as better the less well members can tell a random function of them by now.
 
     Source: ``cb_explore_adf_rnd.cc``; after Burda et al. 2018, "Exploration by Random Network

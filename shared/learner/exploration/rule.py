@@ -2,7 +2,8 @@
 
 import itertools
 from collections.abc import Sequence
-from dataclasses import dataclass
+
+import msgspec
 
 TIE = 1e-4
 """Scores this close, relative to their size, count as equal (``fill_tied`` in VW)."""
@@ -14,8 +15,7 @@ Scores = Sequence[float]
 Probabilities = tuple[float, ...]
 
 
-@dataclass(frozen=True, slots=True)
-class History:
+class History(msgspec.Struct, frozen=True):
     """What a rule may know of the past.
 
     Attributes:

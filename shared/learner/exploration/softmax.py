@@ -2,13 +2,13 @@
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
+
+import msgspec
 
 from shared.learner.exploration.rule import History, Probabilities, Scores, with_floor
 
 
-@dataclass(frozen=True, slots=True)
-class Softmax:
+class Softmax(msgspec.Struct, frozen=True):
     """Probabilities proportional to ``exp(-inverse_temperature * cost)``.
 
     Source: ``generate_softmax`` in VW's explore library.

@@ -2,14 +2,14 @@
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
+
+import msgspec
 
 from shared.learner.exploration.cost_range import CostRange
 from shared.learner.exploration.rule import History, Probabilities, Scores, with_floor
 
 
-@dataclass(frozen=True, slots=True)
-class SquareCB:
+class SquareCB(msgspec.Struct, frozen=True):
     """The less likely the larger an action's gap to the best one (inverse gap weighting).
 
     Source: Foster and Rakhlin 2020, "Beyond UCB", algorithm 1; ``cb_explore_adf_squarecb.cc``.

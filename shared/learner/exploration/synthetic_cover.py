@@ -2,15 +2,14 @@
 
 import heapq
 from collections.abc import Sequence
-from dataclasses import dataclass
 
+import msgspec
 import numpy as np
 
 from shared.learner.exploration.rule import History, Probabilities, Scores, with_floor
 
 
-@dataclass(frozen=True, slots=True)
-class SyntheticCover:
+class SyntheticCover(msgspec.Struct, frozen=True):
     """The choices of imaginary policies; the more choose an action, the dearer it gets.
 
     Source: ``cb_explore_adf_synthcover.cc``.
