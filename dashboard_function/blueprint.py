@@ -17,33 +17,46 @@ from shared.contract.operations import GET_DECISION, GET_DECISIONS, GET_DOCTOR, 
 from shared.contract.times import parse_time
 from shared.endpoint import Call, operation, refusal, response
 from shared.services.ports import StorageError
+from shared.services.storage_watch import StorageWatch
 
 blueprint = func.Blueprint()
 
-PATIENCE = 5.0
+PATIENCE = 2.0
 """Seconds that a health probe waits for a process's first look at its storage."""
 
 
 @blueprint.function_name("health")
 @blueprint.route("health", methods=["GET"], auth_level=func.AuthLevel.ANONYMOUS)
 async def health(req: func.HttpRequest) -> func.HttpResponse:
-    """Say whether this process is alive (it answers) and ready (200, else 503).
+    """Say that this process is alive, and what it knows of its storage and its loop.
 
-    It costs storage nothing: the answer is what the last poll saw.
+    Always 200: no restart brings storage back, and one that is refused here would be restarted.
     """
+    return response(200, _body(await _health()))
+
+
+@blueprint.function_name("ready")
+@blueprint.route("health/ready", methods=["GET"], auth_level=func.AuthLevel.ANONYMOUS)
+async def ready(req: func.HttpRequest) -> func.HttpResponse:
+    """Say the same with 503 while storage is away, for who has another app to send calls to."""
+    report = await _health()
+    return response(200 if report["ready"] else 503, _body(report))
+
+
+async def _health() -> dict[str, object]:
+    """Return the report. It costs storage nothing: it is what polls and calls have seen."""
+    process = await wiring.opened()
+    app = await process.application()
     try:
-        app = await (await wiring.process()).application()
         async with asyncio.timeout(PATIENCE):
+            await process.ready()
             served = await app.reader.served()
     except (StorageError, TimeoutError):
-        return response(503, _body({"alive": True, "ready": False, "storage": "unreachable"}))
-    reachable = app.reader.storage_reachable
+        return _standing(process.watch, ready=False)
     state = served.state
     published = state.published_at if served.policy else None
-    report = {
-        "alive": True,
-        "ready": reachable,
-        "storage": "reachable" if reachable else "unreachable",
+    return {
+        **_standing(process.watch, ready=not process.watch.away),
         "model": {
             "version": served.model_version or None,
             "ageSeconds": round((wiring.now() - published).total_seconds()) if published else None,
@@ -53,7 +66,19 @@ async def health(req: func.HttpRequest) -> func.HttpResponse:
         "closedEvents": state.counters.events,
         "lateEvents": state.counters.late_events,
     }
-    return response(200 if reachable else 503, _body(report))
+
+
+def _standing(watch: StorageWatch, *, ready: bool) -> dict[str, object]:
+    return {
+        "alive": True,
+        "ready": ready,
+        "storage": "reachable" if ready else "unreachable",
+        "storageSince": watch.since,
+        "lastWrite": watch.events.last_success,
+        "lastPoll": watch.documents.last_success,
+        "retriesRefused": watch.retries.refused,
+        "unloggedDecisions": watch.unlogged,
+    }
 
 
 METHODS = ["GET", "HEAD"]

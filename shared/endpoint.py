@@ -1,7 +1,9 @@
 """One decorator for every operation: version, key, body in, answer out, errors as documented."""
 
+import asyncio
 import hmac
 import logging
+import math
 import time
 import uuid
 from collections.abc import Awaitable, Callable, Mapping
@@ -10,18 +12,26 @@ from dataclasses import dataclass, field
 import azure.functions as func
 
 from shared import wiring
-from shared.contract.errors import ContractError, ErrorCode, render_error, sentence
+from shared.contract.errors import (
+    RETRY_AFTER,
+    ContractError,
+    ErrorCode,
+    render_error,
+    sentence,
+)
 from shared.contract.fields import check_size
-from shared.contract.operations import KEY_HEADER, Access, Operation, Surface
+from shared.contract.operations import HOT_MARGIN, KEY_HEADER, Access, Operation, Surface
 from shared.contract.versions import ApiVersion, parse_version
 from shared.learner.features import FeatureError
 from shared.services.loop_registry import digest, opens
 from shared.services.loop_state import DEFAULT_LOOP, UnknownLoop
 from shared.services.meter import record_call
-from shared.services.ports import Conflict, EntityTooLarge, StorageError
+from shared.services.ports import Conflict, EntityTooLarge, StorageError, StorageUnavailable
 from shared.services.serving import WrongKindOfLoop
+from shared.services.storage_watch import SeldomLogger
 
 logger = logging.getLogger(__name__)
+_seldom = SeldomLogger(logger)
 
 _NO_KEY = (
     f"Access denied: send a key of this app or loop in the {KEY_HEADER} header; there was none."
@@ -40,6 +50,10 @@ _NO_TOKENS = (
     f"Access denied: bearer tokens are not set up for this app (ENTRA_TENANT_ID); send a key in "
     f"the {KEY_HEADER} header."
 )
+_NO_STORAGE = "Storage did not confirm the call in time; it can be repeated."
+LONGEST_RETRY_AFTER = 60
+"""Seconds for which callers are sent away at most, whatever storage says."""
+
 _HEADERS = {
     "Cache-Control": "no-cache, no-store, must-revalidate",
     "Expires": "0",
@@ -136,25 +150,40 @@ def app_operation(
 async def _answer(
     described: Operation, handler: AppHandler, req: func.HttpRequest
 ) -> func.HttpResponse:
-    personalizer = described.surface is Surface.PERSONALIZER
-    in_path = req.route_params.get("version")
+    code_header = (
+        described.surface is Surface.PERSONALIZER and req.route_params.get("version") is None
+    )
     try:
-        loop = req.route_params.get("loop", DEFAULT_LOOP)
-        process = await wiring.process()
-        await authenticate(process, req, loop, described.access)
-        version = ApiVersion.V1_1_PREVIEW_3
-        if personalizer:
-            version = parse_version(in_path, req.params.get("api-version"))
-        body = req.get_body()
-        check_size(len(body), described.max_body)
-        call = Call(version, loop, req.url, req.headers, req.params, req.route_params, body)
-        answer = await handler(process, call)
+        async with asyncio.timeout(_seconds(described)):
+            answer = await _handled(described, handler, req)
     except Exception as exc:  # noqa: BLE001 (the last line before the caller: all is documented)
-        return refusal(exc, code_header=personalizer and in_path is None)
+        return refusal(exc, code_header=code_header)
     if isinstance(answer, bytes):
         answer = Answer(answer)
     status = answer.status or described.success
     return response(status, answer.body, answer.headers, described.media_type)
+
+
+def _seconds(described: Operation) -> float:
+    """Return the seconds within which an operation is answered, whatever storage does."""
+    if described.seconds is not None:
+        return described.seconds
+    return wiring.settings().write_deadline.total_seconds() + HOT_MARGIN
+
+
+async def _handled(
+    described: Operation, handler: AppHandler, req: func.HttpRequest
+) -> bytes | Answer:
+    loop = req.route_params.get("loop", DEFAULT_LOOP)
+    process = await wiring.process()
+    await authenticate(process, req, loop, described.access)
+    version = ApiVersion.V1_1_PREVIEW_3
+    if described.surface is Surface.PERSONALIZER:
+        version = parse_version(req.route_params.get("version"), req.params.get("api-version"))
+    body = req.get_body()
+    check_size(len(body), described.max_body)
+    call = Call(version, loop, req.url, req.headers, req.params, req.route_params, body)
+    return await handler(process, call)
 
 
 async def authenticate(
@@ -262,10 +291,13 @@ def _documented(exc: Exception) -> ContractError:
         return ContractError(ErrorCode.INVALID_RANK_REQUEST, sentence(exc), "actions")
     if isinstance(exc, Conflict):
         return ContractError(ErrorCode.CONFLICT, "Somebody else is changing it; try again.")
+    if isinstance(exc, StorageUnavailable | TimeoutError):
+        logger.debug("storage: %s", exc)  # the watch tells, once
+        asked = getattr(exc, "retry_after", None) or 0
+        wait = min(max(math.ceil(asked), RETRY_AFTER), LONGEST_RETRY_AFTER)
+        return ContractError(ErrorCode.STORAGE_UNAVAILABLE, _NO_STORAGE, retry_after=wait)
     if isinstance(exc, StorageError):
-        logger.error("storage: %s", exc)
-        return ContractError(
-            ErrorCode.STORAGE_UNAVAILABLE, "Storage did not answer; nothing was stored."
-        )
+        _seldom.error("storage: %s", exc)
+        return ContractError(ErrorCode.STORAGE_UNAVAILABLE, _NO_STORAGE)
     logger.error("unexpected %s", type(exc).__name__, exc_info=exc)
     return ContractError(ErrorCode.INTERNAL_SERVER_ERROR, "An unexpected error occurred.")

@@ -29,10 +29,11 @@ from shared.services.meter import SILENT, Meter
 from shared.services.metrics import MetricsService
 from shared.services.metrics_store import MetricsStore
 from shared.services.model import ModelService
-from shared.services.ports import BlobStore, EventStore
+from shared.services.ports import BlobStore, EventStore, StorageError, StorageUnavailable
 from shared.services.rank import RankService
 from shared.services.reward import RewardService
 from shared.services.serving import LoopReader
+from shared.services.storage_watch import StorageWatch
 from shared.services.train import Training, TrainService
 from shared.settings import Settings, SettingsError
 from shared.storage.azure_blobs import AzureBlobStore
@@ -46,6 +47,12 @@ logger = logging.getLogger(__name__)
 
 CONTAINER = "personalizer"
 """Blob container; with the tables it makes a storage account the home of one app."""
+
+PAUSE_AFTER_FAILURE = 2.0
+"""Seconds between attempts to apply declared loops."""
+
+FIRST_PART = 4 << 20
+"""Bytes of a blob that its first request reads; it has the least time."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,12 +87,26 @@ def now() -> datetime:
 
 
 def build(
-    settings: Settings, stores: Stores, loop: str = DEFAULT_LOOP, meter: Meter = SILENT
+    settings: Settings,
+    stores: Stores,
+    loop: str = DEFAULT_LOOP,
+    meter: Meter = SILENT,
+    watch: StorageWatch | None = None,
 ) -> Application:
-    """Return the services of one loop over given stores."""
+    """Return the services of one loop over given stores; ``watch`` is that of the process."""
     writing = Writing(settings.write_deadline, settings.clock_skew)
     loops = _loops(settings, stores)
-    reader = LoopReader(loop, stores.blobs, loops, now, settings.model_poll, writing.grace, meter)
+    reader = LoopReader(
+        loop,
+        stores.blobs,
+        loops,
+        now,
+        settings.model_poll,
+        writing.grace,
+        meter,
+        watch,
+        stores.events,
+    )
     metrics = MetricsStore(stores.blobs, settings.metrics_seconds)
     training = Training(lease_seconds=settings.train_lease_seconds)
     return Application(
@@ -118,6 +139,7 @@ class Process:
         settings: The app's.
         registry: Which loops there are.
         declared: Whether the loops that the settings declare have been applied.
+        watch: Whether storage answers.
         tokens: Checks bearer tokens; None unless the settings accept them.
     """
 
@@ -130,7 +152,10 @@ class Process:
         self._stores = stores
         self._meter = meter
         self._applications: dict[str, Application] = {}
-        self.declared = False
+        self.declared = not settings.loops
+        self._declaring: asyncio.Task[None] | None = None
+        self._declare_from = 0.0
+        self.watch = StorageWatch(now)
         self.tokens = _token_checker(settings)
 
     async def application(self, loop: str = DEFAULT_LOOP) -> Application:
@@ -143,8 +168,29 @@ class Process:
             await self.registry.find(loop)
         found = self._applications.get(loop)
         if found is None:
-            found = self._applications[loop] = build(self.settings, self._stores, loop, self._meter)
+            found = build(self.settings, self._stores, loop, self._meter, self.watch)
+            self._applications[loop] = found
         return found
+
+    async def ready(self) -> None:
+        """Wait until the declared loops have been applied; calls share an attempt.
+
+        Raises:
+            StorageUnavailable: They could not be, or could not a moment ago.
+        """
+        if self.declared:
+            return
+        time = asyncio.get_running_loop().time
+        if self._declaring is None or self._declaring.done():
+            if time() < self._declare_from:
+                raise StorageUnavailable("declared loops could not be applied a moment ago")
+            self._declaring = asyncio.create_task(self.declare())
+        try:
+            await asyncio.shield(self._declaring)
+        except StorageError as exc:
+            self._declare_from = time() + PAUSE_AFTER_FAILURE
+            self.watch.documents.failed(exc)
+            raise StorageUnavailable("declared loops could not be applied") from exc
 
     async def declare(self) -> None:
         """Apply the loops that the app's settings declare."""
@@ -190,9 +236,9 @@ def declared_loops(settings: Settings) -> dict[str, LoopDocument]:
 @asynccontextmanager
 async def azure_stores(settings: Settings) -> AsyncIterator[Stores]:
     """Open Azure's stores, with the connection string if there is one, else by identity."""
-    blob_options: dict[str, Any] = {"retry_total": 3, "initial_backoff": 0.2, "increment_base": 2}
-    blob_options |= {"connection_timeout": 5, "read_timeout": 20}
-    table_options: dict[str, Any] = {"retry_total": 3, "connection_timeout": 5, "read_timeout": 20}
+    table_options: dict[str, Any] = {"retry_total": 2, "connection_timeout": 4, "read_timeout": 8}
+    blob_options = table_options | {"max_single_get_size": FIRST_PART}
+    blob_options |= {"initial_backoff": 0.2, "increment_base": 2, "random_jitter_range": 1}
     if settings.connection_string:
         blobs = BlobServiceClient.from_connection_string(settings.connection_string, **blob_options)
         tables = TableServiceClient.from_connection_string(
@@ -260,24 +306,30 @@ def meter() -> Meter:
     return _here.meter
 
 
-async def process() -> Process:
-    """Return this process's loops; they live as long as it does.
+async def opened() -> Process:
+    """Return this process's loops as they are; they live as long as it does.
 
     Azure's asynchronous clients belong to the event loop in which they are made, so this must
-    not happen at import.
-
-    Raises:
-        StorageError: Declared loops could not be applied; the next call tries again.
+    not happen at import. It asks storage nothing.
     """
     event_loop = asyncio.get_running_loop()
     if _here.event_loop is not event_loop:
         _here.event_loop, _here.opening, _here.process = event_loop, asyncio.Lock(), None
     async with _here.opening:
-        opened = _here.process
-        if opened is None:
+        found = _here.process
+        if found is None:
             # There is no shutdown hook in Azure Functions: the stores close with the process.
             _here.stores = azure_stores(settings())
-            opened = _here.process = Process(settings(), await _here.stores.__aenter__(), meter())
-        if not opened.declared:
-            await opened.declare()
-        return opened
+            found = _here.process = Process(settings(), await _here.stores.__aenter__(), meter())
+        return found
+
+
+async def process() -> Process:
+    """Return this process's loops, as the settings declare them.
+
+    Raises:
+        StorageUnavailable: Declared loops could not be applied; a later call tries again.
+    """
+    found = await opened()
+    await found.ready()
+    return found

@@ -78,7 +78,11 @@ def smoke(app: App, *, ready_within: float, train_within: float) -> None:
         SmokeError: It does not work.
     """
     started = datetime.now(UTC)
-    _until(lambda: app.ask("GET", "health")[0] == 200, ready_within, "GET health is not 200")
+    _until(
+        lambda: app.ask("GET", "health/ready")[0] == 200,
+        ready_within,
+        "GET health/ready is not 200",
+    )
     print("ready")
     event = f"smoke-{uuid.uuid4().hex}"
     ranked = app.must(

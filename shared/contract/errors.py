@@ -5,6 +5,9 @@ from enum import Enum
 
 import msgspec
 
+RETRY_AFTER = 2
+"""Seconds after which a refused call is worth repeating, where nothing better is known."""
+
 
 @dataclass(frozen=True, slots=True)
 class _Code:
@@ -94,7 +97,7 @@ class ErrorCode(Enum):
     CONFLICT = _Code("Conflict", 409, "Somebody else is changing the same thing; try again.")
     INTERNAL_SERVER_ERROR = _Code("InternalServerError", 500, "A fault of the service itself.")
     STORAGE_UNAVAILABLE = _Code(
-        "StorageUnavailable", 503, "Nothing was stored; the call can be repeated."
+        "StorageUnavailable", 503, "Storage did not confirm it in time; the call can be repeated."
     )
     SIGNING_KEYS_UNAVAILABLE = _Code(
         "SigningKeysUnavailable",
@@ -121,10 +124,16 @@ class ContractError(Exception):
         message: For the developer who reads it; never holds feature values or secrets.
         target: The field at fault, such as ``actions[2].id``.
         allowed: Methods for the ``Allow`` header of a 405.
+        retry_after: Seconds for the ``Retry-After`` header, where the usual ones do not do.
     """
 
     def __init__(
-        self, code: ErrorCode, message: str, target: str | None = None, allowed: str | None = None
+        self,
+        code: ErrorCode,
+        message: str,
+        target: str | None = None,
+        allowed: str | None = None,
+        retry_after: int | None = None,
     ) -> None:
         """Refuse a request."""
         super().__init__(message)
@@ -132,6 +141,7 @@ class ContractError(Exception):
         self.message = message
         self.target = target
         self.allowed = allowed
+        self.retry_after = retry_after
 
 
 def sentence(error: Exception) -> str:
@@ -157,6 +167,6 @@ def render_error(
         headers["x-ms-error-code"] = error.code.text
     if error.allowed is not None:
         headers["Allow"] = error.allowed
-    if error.code.status == 503:
-        headers["Retry-After"] = "2"
+    if error.code.status in (429, 503):
+        headers["Retry-After"] = str(error.retry_after or RETRY_AFTER)
     return error.code.status, headers, msgspec.json.encode({"error": body})

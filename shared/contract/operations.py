@@ -14,6 +14,12 @@ KEY_HEADER = "Ocp-Apim-Subscription-Key"
 MAX_MODEL_BYTES = 200 << 20
 """What the Functions host lets through by default."""
 
+HOT_MARGIN = 1
+"""Seconds that an answer to Rank, Reward and Activate may take besides the storing."""
+
+LONG = 200
+"""Seconds for what moves or does much; Azure's load balancer cuts a call off after 230."""
+
 
 class Surface(Enum):
     """Where an operation is served.
@@ -53,6 +59,8 @@ class Operation:
         success: The only status of success; old clients raise on any other.
         media_type: Of the answer.
         max_body: Bytes that a request's body may have.
+        seconds: Within which it is answered, whatever storage does; None for ``HOT_MARGIN`` more
+            than storing an event may take.
         surface: Where it is served.
         access: Who may call it.
     """
@@ -63,6 +71,7 @@ class Operation:
     success: int
     media_type: str = "application/json"
     max_body: int = MAX_BODY_BYTES
+    seconds: float | None = 20
     surface: Surface = Surface.PERSONALIZER
     access: Access = Access.LOOP
 
@@ -83,15 +92,15 @@ class Operation:
         }
 
 
-RANK = Operation("Rank", "POST", "rank", 201)
-REWARD = Operation("Events_Reward", "POST", "events/{eventId}/reward", 204)
-ACTIVATE = Operation("Events_Activate", "POST", "events/{eventId}/activate", 204)
-MULTI_SLOT_RANK = Operation("MultiSlot_Rank", "POST", "multislot/rank", 201)
+RANK = Operation("Rank", "POST", "rank", 201, seconds=None)
+REWARD = Operation("Events_Reward", "POST", "events/{eventId}/reward", 204, seconds=None)
+ACTIVATE = Operation("Events_Activate", "POST", "events/{eventId}/activate", 204, seconds=None)
+MULTI_SLOT_RANK = Operation("MultiSlot_Rank", "POST", "multislot/rank", 201, seconds=None)
 MULTI_SLOT_REWARD = Operation(
-    "MultiSlotEvents_Reward", "POST", "multislot/events/{eventId}/reward", 204
+    "MultiSlotEvents_Reward", "POST", "multislot/events/{eventId}/reward", 204, seconds=None
 )
 MULTI_SLOT_ACTIVATE = Operation(
-    "MultiSlotEvents_Activate", "POST", "multislot/events/{eventId}/activate", 204
+    "MultiSlotEvents_Activate", "POST", "multislot/events/{eventId}/activate", 204, seconds=None
 )
 GET_SERVICE = Operation("ServiceConfiguration_Get", "GET", "configurations/service", 200)
 PUT_SERVICE = Operation("ServiceConfiguration_Update", "PUT", "configurations/service", 200)
@@ -99,15 +108,17 @@ GET_POLICY = Operation("Policy_Get", "GET", "configurations/policy", 200)
 PUT_POLICY = Operation("Policy_Update", "PUT", "configurations/policy", 200)
 RESET_POLICY = Operation("Policy_Reset", "DELETE", "configurations/policy", 200)
 GET_MODEL_PROPERTIES = Operation("Model_GetProperties", "GET", "model/properties", 200)
-GET_MODEL = Operation("Model_Get", "GET", "model", 200, media_type="application/octet-stream")
-PUT_MODEL = Operation("Model_Import", "PUT", "model", 204, max_body=MAX_MODEL_BYTES)
+GET_MODEL = Operation(
+    "Model_Get", "GET", "model", 200, media_type="application/octet-stream", seconds=LONG
+)
+PUT_MODEL = Operation("Model_Import", "PUT", "model", 204, max_body=MAX_MODEL_BYTES, seconds=LONG)
 RESET_MODEL = Operation("Model_Reset", "DELETE", "model", 204)
 
-DELETE_LOGS = Operation("Log_Delete", "DELETE", "logs", 204)
+DELETE_LOGS = Operation("Log_Delete", "DELETE", "logs", 204, seconds=LONG)
 GET_LOG_PROPERTIES = Operation("Log_GetProperties", "GET", "logs/properties", 200)
 
-LOG_INTERACTIONS = Operation("Log_Interactions", "POST", "logs/interactions", 204)
-LOG_OBSERVATIONS = Operation("Log_Observations", "POST", "logs/observations", 204)
+LOG_INTERACTIONS = Operation("Log_Interactions", "POST", "logs/interactions", 204, seconds=LONG)
+LOG_OBSERVATIONS = Operation("Log_Observations", "POST", "logs/observations", 204, seconds=LONG)
 LIST_EVALUATIONS = Operation("Evaluations_List", "GET", "evaluations", 200)
 CREATE_EVALUATION = Operation("Evaluations_Create", "POST", "evaluations", 201)
 PUT_EVALUATION = Operation("Evaluations_Put", "PUT", "evaluations/{evaluationId}", 200)
@@ -131,7 +142,7 @@ LIST_LOOPS = Operation("Loops_List", "GET", LOOPS, 200, surface=Surface.APP, acc
 PUT_LOOP = Operation("Loops_Put", "PUT", "", 200, surface=Surface.LOOP, access=Access.OWNER)
 GET_LOOP = Operation("Loops_Get", "GET", "", 200, surface=Surface.LOOP)
 DELETE_LOOP = Operation(
-    "Loops_Delete", "DELETE", "", 204, surface=Surface.LOOP, access=Access.OWNER
+    "Loops_Delete", "DELETE", "", 204, seconds=LONG, surface=Surface.LOOP, access=Access.OWNER
 )
 REGENERATE_KEY = Operation(
     "Loops_RegenerateKey",
@@ -144,16 +155,24 @@ REGENERATE_KEY = Operation(
 PUBLISH_MODEL = Operation(
     "Loops_PublishModel", "POST", "models/{version}/publish", 204, surface=Surface.LOOP
 )
-TRAIN = Operation("Loops_Train", "POST", "train", 200, surface=Surface.LOOP)
+TRAIN = Operation("Loops_Train", "POST", "train", 200, seconds=LONG, surface=Surface.LOOP)
 GET_LOG = Operation(
-    "Loops_GetLog", "GET", "log", 200, media_type="application/x-ndjson", surface=Surface.LOOP
+    "Loops_GetLog",
+    "GET",
+    "log",
+    200,
+    seconds=LONG,
+    media_type="application/x-ndjson",
+    surface=Surface.LOOP,
 )
 
-GET_METRICS = Operation("Loops_GetMetrics", "GET", "metrics", 200, surface=Surface.LOOP)
-GET_DOCTOR = Operation("Loops_GetDoctor", "GET", "doctor", 200, surface=Surface.LOOP)
-GET_DECISIONS = Operation("Loops_GetDecisions", "GET", "decisions", 200, surface=Surface.LOOP)
+GET_METRICS = Operation("Loops_GetMetrics", "GET", "metrics", 200, seconds=60, surface=Surface.LOOP)
+GET_DOCTOR = Operation("Loops_GetDoctor", "GET", "doctor", 200, seconds=60, surface=Surface.LOOP)
+GET_DECISIONS = Operation(
+    "Loops_GetDecisions", "GET", "decisions", 200, seconds=60, surface=Surface.LOOP
+)
 GET_DECISION = Operation(
-    "Loops_GetDecision", "GET", "decisions/{eventId}", 200, surface=Surface.LOOP
+    "Loops_GetDecision", "GET", "decisions/{eventId}", 200, seconds=60, surface=Surface.LOOP
 )
 
 OPERATIONS = (

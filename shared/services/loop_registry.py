@@ -13,7 +13,14 @@ from datetime import datetime, timedelta
 import msgspec
 
 from shared.services.loop_settings import LoopSettings
-from shared.services.loop_state import DEFAULT_LOOP, Loops, UnknownLoop, lock_name, state_name
+from shared.services.loop_state import (
+    DEFAULT_LOOP,
+    UNREADABLE,
+    Loops,
+    UnknownLoop,
+    lock_name,
+    state_name,
+)
 from shared.services.ports import (
     Blob,
     BlobStore,
@@ -37,6 +44,12 @@ LOCK_SECONDS = 15
 TRIES = 20
 PAUSE = 0.25
 """Seconds between tries to declare a loop that another process is about to declare as well."""
+
+LOOK = 5.0
+"""Seconds that reading a record may take."""
+
+PAUSE_AFTER_FAILURE = timedelta(seconds=1)
+"""For how long records that are not known are not looked for after storage has failed."""
 
 NAME = "[a-z][a-z0-9]{2,19}"
 """Regular expression of loop names."""
@@ -96,16 +109,20 @@ class LoopRegistry:
         self._fresh_for = fresh_for
         self._known: dict[str, tuple[datetime, LoopRecord]] = {}
         self._reading: dict[str, asyncio.Task[LoopRecord | None]] = {}
+        self._failed: datetime | None = None
 
     async def find(self, loop: str) -> LoopRecord:
         """Return a loop's record.
 
         Raises:
             UnknownLoop: There is no such loop.
+            StorageError: It is not known whether there is, or was just not.
         """
         record: LoopRecord | None
         if loop not in self._known:
-            record = await self._read(loop)
+            if self._failed and self._clock() - self._failed < PAUSE_AFTER_FAILURE:
+                raise StorageUnavailable("the records of loops could not be read a moment ago")
+            record = await asyncio.shield(self._read_once(loop))
         else:
             read_at, record = self._known[loop]
             age = self._clock() - read_at
@@ -236,13 +253,21 @@ class LoopRegistry:
         if not is_loop_name(loop):
             return None
         now = self._clock()
+        before = self._known.get(loop)
         try:
-            blob = await self._blobs.load(_blob_name(loop))
-        except StorageError:
-            if loop not in self._known:
-                raise
-            self._known[loop] = (now, self._known[loop][1])
-            return self._known[loop][1]  # storage is away: what was known goes on
+            async with asyncio.timeout(LOOK):
+                blob = await self._blobs.load(_blob_name(loop))
+        except (StorageError, TimeoutError) as exc:
+            known = self._known.get(loop)
+            if known is None:
+                self._failed = self._clock()
+                raise StorageUnavailable(f"the record of loop {loop} could not be read") from exc
+            self._known[loop] = (now, known[1])
+            return known[1]  # storage is away: what was known goes on
+        self._failed = None
+        newer = self._known.get(loop)
+        if newer is not before:  # written or read meanwhile: what was read may be older
+            return None if newer is None else newer[1]
         record = None if blob is None else _decode(blob)
         if record is None and loop == DEFAULT_LOOP:
             record = LoopRecord(loop, now)
@@ -257,8 +282,13 @@ class LoopRegistry:
         reading = self._reading.get(loop)
         if reading is None:
             reading = self._reading[loop] = asyncio.create_task(self._read(loop))
-            reading.add_done_callback(lambda _: self._reading.pop(loop))
+            reading.add_done_callback(lambda done: self._read_ended(loop, done))
         return reading
+
+    def _read_ended(self, loop: str, reading: asyncio.Task[LoopRecord | None]) -> None:
+        del self._reading[loop]
+        if not reading.cancelled():
+            reading.exception()  # who waited for it has it, and perhaps nobody waits any more
 
     async def _write(self, record: LoopRecord, over: Blob | None) -> None:
         data = msgspec.json.format(msgspec.json.encode(record), indent=1)
@@ -317,5 +347,5 @@ def _blob_name(loop: str) -> str:
 def _decode(blob: Blob) -> LoopRecord:
     try:
         return msgspec.json.decode(blob.data, type=LoopRecord)
-    except msgspec.DecodeError as exc:
+    except UNREADABLE as exc:
         raise StorageError(f"a loop's record is damaged: {exc}") from exc

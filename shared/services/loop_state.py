@@ -28,6 +28,9 @@ RETRAIN_FROM = timedelta(days=2)
 WAITS_PER_STEP = 16
 """A step spans at least a 16th of the reward wait, so that no row is read much more often."""
 
+UNREADABLE = (msgspec.DecodeError, UnicodeError, RecursionError)
+"""What decoding a document raises that is none."""
+
 LONGEST_STEP = timedelta(hours=12)
 """What a step of training spans at most; a reader of the log looks back one day for its start."""
 
@@ -221,7 +224,7 @@ def decode_state(blob: Blob) -> LoopState:
     """Parse a stored state."""
     try:
         return msgspec.json.decode(blob.data, type=LoopState)
-    except msgspec.DecodeError as exc:
+    except UNREADABLE as exc:
         raise StorageError(f"the loop's state is damaged: {exc}") from exc
 
 
@@ -229,7 +232,7 @@ def decode_settings(blob: Blob) -> LoopSettings:
     """Parse stored settings."""
     try:
         return msgspec.json.decode(blob.data, type=LoopSettings)
-    except msgspec.DecodeError as exc:
+    except UNREADABLE as exc:
         raise StorageError(f"the loop's settings are damaged: {exc}") from exc
 
 

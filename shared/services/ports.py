@@ -18,7 +18,18 @@ class StorageError(Exception):
 
 
 class StorageUnavailable(StorageError):
-    """Storage did not answer, or asked to be left alone, within the time allowed."""
+    """Storage did not answer, or asked to be left alone, within the time allowed.
+
+    What was to be written may have been written all the same.
+
+    Attributes:
+        retry_after: Seconds for which storage asked to be left alone; None if it did not say.
+    """
+
+    def __init__(self, message: str, retry_after: float | None = None) -> None:
+        """Say what was attempted."""
+        super().__init__(message)
+        self.retry_after = retry_after
 
 
 class Conflict(StorageError):

@@ -2,8 +2,9 @@
 
 import asyncio
 import logging
+import random
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import timedelta
 
 from shared.learner.checkpoint import CheckpointError, loads
 from shared.learner.policy import Policy
@@ -25,12 +26,23 @@ from shared.services.ports import (
     BlobStore,
     Clock,
     EventSpace,
+    EventStore,
     MissingBlob,
     StorageError,
     StorageUnavailable,
 )
+from shared.services.storage_watch import StorageWatch
 
 logger = logging.getLogger(__name__)
+
+LOOK = 5.0
+"""Seconds that reading a loop's documents may take."""
+
+LONGEST_PAUSE = 15.0
+"""Seconds between looks while storage is away, unless polls are rarer than that anyway."""
+
+LONGEST_PAUSE_AT_START = 5.0
+"""The same while nothing has been loaded, so that nothing can be served."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,46 +98,51 @@ class LoopReader:
         interval: timedelta,
         grace: timedelta = timedelta(0),
         meter: Meter = SILENT,
+        watch: StorageWatch | None = None,
+        events: EventStore | None = None,
     ) -> None:
-        """Poll every ``interval`` once started; tell ``meter`` of what is seen.
+        """Poll every ``interval`` once started; tell ``meter`` and ``watch`` of what is seen.
 
-        A bucket may still be written to until ``grace`` after its end.
+        A bucket may still be written to until ``grace`` after its end. While ``events`` are
+        away, polls look at them too.
         """
         self.loop = loop
+        self.watch = watch or StorageWatch(clock)
         self._blobs = blobs
         self._loops = loops
         self._clock = clock
-        self._interval = interval
+        self._interval = interval.total_seconds()
         self._grace = grace
         self._meter = meter
+        self._events = events
         self._served: ServedLoop | None = None
         self._tags = ("", "")
         self._unreadable = ""
-        self._refreshed: datetime | None = None
-        self._starting = asyncio.Lock()
+        self._complaint = ""
+        self._failure: Exception | None = None
+        self._looked = asyncio.Event()
         self._refreshing = asyncio.Lock()
+        self._begun = self._succeeded = 0
         self._polling: asyncio.Task[None] | None = None
 
-    @property
-    def storage_reachable(self) -> bool:
-        """Whether one of the last few polls has succeeded."""
-        patience = 3 * self._interval + timedelta(seconds=10)
-        return self._refreshed is not None and self._clock() - self._refreshed < patience
-
     async def served(self) -> ServedLoop:
-        """Return the present picture; only a process's first call waits for it to be loaded.
+        """Return the present picture; only a process's first calls wait for it to be loaded.
+
+        They wait for a look that is under way. Between two looks that failed nobody waits.
 
         Raises:
             UnknownLoop: There is no such loop.
-            StorageError: It has never been loaded, and cannot be now.
+            StorageUnavailable: It has never been loaded, and cannot be now.
         """
         if self._served is None:
-            async with self._starting:
-                if self._served is None:
-                    await self.refresh()
-                    self._polling = asyncio.create_task(self._poll())
+            if self._polling is None or self._polling.done():
+                self._looked.clear()
+                self._polling = asyncio.create_task(self._poll())
+            await self._looked.wait()
         if self._served is None:
-            raise StorageUnavailable("the loop has not been loaded")
+            if isinstance(self._failure, UnknownLoop):
+                raise UnknownLoop(self.loop) from self._failure
+            raise StorageUnavailable(f"loop {self.loop} has not been loaded") from self._failure
         return self._served
 
     async def served_for(self, *, slots: bool) -> ServedLoop:
@@ -151,40 +168,61 @@ class LoopReader:
             UnknownLoop: The loop was deleted; polling ends until it is asked for again.
             StorageError: It cannot be loaded now; the old picture stays.
         """
+        asked = self._begun
         async with self._refreshing:  # or an older picture could replace a newer one
+            if self._succeeded > asked:
+                return  # somebody's refresh has begun and ended since
+            self._begun = begun = self._begun + 1
             try:
                 await self._refresh()
             except MissingBlob as exc:
-                if self.loop == DEFAULT_LOOP:
-                    raise
                 self._served = None
+                if self._polling is not asyncio.current_task():
+                    await self.close()  # whoever asks next looks at once
                 raise UnknownLoop(self.loop) from exc
+            self._succeeded = begun
 
     async def _refresh(self) -> None:
-        if self._served is None:
-            state, state_tag = await self._loops.state(self.loop)
-            settings, settings_tag = await self._loops.settings(self.loop)
-        else:
-            state, state_tag = self._served.state, self._tags[0]
-            settings, settings_tag = self._served.settings, self._tags[1]
-            blob = await self._blobs.load_if_changed(state_name(self.loop), state_tag)
-            if blob is not None:
-                state, state_tag = decode_state(blob), blob.etag
-            blob = await self._blobs.load_if_changed(settings_name(self.loop), settings_tag)
-            if blob is not None:
-                settings, settings_tag = decode_settings(blob), blob.etag
+        try:
+            async with asyncio.timeout(LOOK):
+                state, settings, tags = await self._documents()
+        except TimeoutError as exc:
+            raise StorageUnavailable(f"loop {self.loop} could not be read in time") from exc
+        self.watch.documents.succeeded()
         policy, version = await self._policy(state)
         self._served = ServedLoop(state.space(self.loop), settings, state, policy, version)
-        self._tags = (state_tag, settings_tag)
-        self._refreshed = self._clock()
+        self._tags = tags
         wait = settings.rewards.wait
         due = training_due(state, wait, self._grace)
-        record_standing(self._meter, self.loop, self._refreshed, due, wait, state.published_at)
+        record_standing(self._meter, self.loop, self._clock(), due, wait, state.published_at)
+
+    async def _documents(self) -> tuple[LoopState, LoopSettings, tuple[str, str]]:
+        """Return state and settings, and their tags; what has not changed is not read."""
+        if self._served is not None:
+            try:
+                return await self._changed(self._served)
+            except MissingBlob:
+                if self.loop != DEFAULT_LOOP:
+                    raise
+        state, state_tag = await self._loops.state(self.loop)  # the default loop always exists
+        settings, settings_tag = await self._loops.settings(self.loop)
+        return state, settings, (state_tag, settings_tag)
+
+    async def _changed(self, served: ServedLoop) -> tuple[LoopState, LoopSettings, tuple[str, str]]:
+        state, settings, (state_tag, settings_tag) = served.state, served.settings, self._tags
+        blob = await self._blobs.load_if_changed(state_name(self.loop), state_tag)
+        if blob is not None:
+            state, state_tag = decode_state(blob), blob.etag
+        blob = await self._blobs.load_if_changed(settings_name(self.loop), settings_tag)
+        if blob is not None:
+            settings, settings_tag = decode_settings(blob), blob.etag
+        return state, settings, (state_tag, settings_tag)
 
     async def close(self) -> None:
         """Stop polling."""
         if self._polling is not None:
             self._polling.cancel()
+            self._polling = None
 
     async def _policy(self, state: LoopState) -> tuple[Policy | None, str]:
         """Return the published policy, from memory when it has not changed."""
@@ -201,7 +239,7 @@ class LoopReader:
         except (StorageError, CheckpointError) as exc:
             # Decisions go on with the model before, or uniformly: never an error for the caller.
             self._meter.record(MODEL_LOAD_FAILURES, 1, loop=self.loop)
-            logger.error("model %s of loop %s cannot be read: %s", wanted, self.loop, exc)
+            self._complain(f"model {wanted} of loop {self.loop} cannot be read: {exc}")
             self._unreadable = wanted if isinstance(exc, CheckpointError) else ""
             if self._served is not None:
                 return self._served.policy, self._served.model_version
@@ -209,11 +247,57 @@ class LoopReader:
         return learner.policy(), wanted
 
     async def _poll(self) -> None:
+        failures = 0
         while True:
-            await asyncio.sleep(self._interval.total_seconds())
             try:
                 await self.refresh()
-            except UnknownLoop:
+            except UnknownLoop as exc:
+                self._failure = exc
+                self._looked.set()
                 return
-            except StorageError as exc:
-                logger.warning("loop %s could not be refreshed: %s", self.loop, exc)
+            except Exception as exc:  # noqa: BLE001 (whatever it was, the next look may succeed)
+                failures += 1
+                self._failure = exc
+                self._tell(exc)
+            else:
+                failures = 0
+                self._failure = None
+            self._looked.set()
+            await self._look_at_events()
+            await asyncio.sleep(self._pause(failures))
+            if self._served is None:
+                self._looked.clear()
+
+    def _pause(self, failures: int) -> float:
+        """Return the seconds until the next look: longer and longer while storage is away."""
+        if not failures:
+            return self._interval
+        longest = min(self._interval * min(failures, 3), max(self._interval, LONGEST_PAUSE))
+        if self._served is None:
+            longest = min(longest, LONGEST_PAUSE_AT_START)
+        return random.uniform(longest / 2, longest)  # noqa: S311 (no secret)
+
+    async def _look_at_events(self) -> None:
+        """Look whether tables answer again: a process without calls would never know."""
+        if self._events is None or self._served is None or not self.watch.events.probe_due():
+            return
+        try:
+            async with asyncio.timeout(LOOK):
+                await self._events.prepare(self._served.space, self._clock())
+        except (StorageError, TimeoutError):
+            return
+        self.watch.events.succeeded()
+
+    def _tell(self, exc: Exception) -> None:
+        """Tell of a look that failed, once for each reason."""
+        if not isinstance(exc, StorageError):
+            logger.error("loop %s could not be refreshed", self.loop, exc_info=exc)
+            return
+        self.watch.documents.failed(exc)
+        if not isinstance(exc, StorageUnavailable):
+            self._complain(f"loop {self.loop} could not be refreshed: {exc}")
+
+    def _complain(self, text: str) -> None:
+        if text != self._complaint:
+            self._complaint = text
+            logger.error("%s", text)

@@ -5,11 +5,25 @@ from contextlib import asynccontextmanager
 from typing import Any
 
 from azure.core import MatchConditions
-from azure.core.exceptions import ResourceExistsError, ResourceNotFoundError
+from azure.core.exceptions import HttpResponseError, ResourceExistsError, ResourceNotFoundError
 from azure.storage.blob.aio import BlobLeaseClient, BlobServiceClient, ContainerClient
 
-from shared.services.ports import Blob, Conflict, Lease, MissingBlob, StorageError
-from shared.storage.errors import translated
+from shared.services.ports import (
+    Blob,
+    Conflict,
+    Lease,
+    MissingBlob,
+    StorageError,
+    StorageUnavailable,
+)
+from shared.storage import errors
+from shared.storage.errors import error_code, translated
+
+SLOWEST = 1 << 20
+"""Bytes a second that a transfer must reach, after ``PATIENCE``."""
+
+RELEASE_WITHIN = 2.0
+"""Seconds that giving a lease back may take; it ends by itself."""
 
 
 class AzureBlobStore:
@@ -22,27 +36,17 @@ class AzureBlobStore:
 
     async def load(self, name: str) -> Blob | None:
         """See ``BlobStore``."""
-        with translated(f"read {name}"):
-            try:
-                stream = await self._client.download_blob(name)
-                return Blob(await stream.readall(), stream.properties.etag)
-            except ResourceNotFoundError:
-                return None
+        try:
+            return await self._download(name)
+        except MissingBlob:
+            return None
 
     async def load_if_changed(self, name: str, etag: str) -> Blob | None:
         """See ``BlobStore``."""
-        with translated(f"read {name}"):
-            try:
-                stream = await self._client.download_blob(
-                    name, etag=etag, match_condition=MatchConditions.IfModified
-                )
-                return Blob(await stream.readall(), stream.properties.etag)
-            except ResourceNotFoundError as exc:
-                raise MissingBlob(f"{name} is missing") from exc
-            except Exception as exc:
-                if getattr(exc, "status_code", None) == 304:
-                    return None
-                raise
+        try:
+            return await self._download(name, etag=etag, match_condition=MatchConditions.IfModified)
+        except _NotModified:
+            return None
 
     async def create(self, name: str, data: bytes) -> str:
         """See ``BlobStore``."""
@@ -64,7 +68,7 @@ class AzureBlobStore:
 
     async def delete(self, name: str) -> None:
         """See ``BlobStore``."""
-        with translated(f"delete {name}"):
+        async with translated(f"delete {name}"):
             try:
                 await self._client.delete_blob(name)
             except ResourceNotFoundError:
@@ -72,12 +76,15 @@ class AzureBlobStore:
 
     async def names(self, prefix: str) -> AsyncIterator[str]:
         """See ``BlobStore``."""
-        with translated(f"list {prefix}"):
-            try:
-                async for name in self._client.list_blob_names(name_starts_with=prefix):
-                    yield name
-            except ResourceNotFoundError:
-                return
+        pages = self._client.list_blob_names(name_starts_with=prefix).by_page()
+        while True:
+            async with translated(f"list {prefix}"):
+                try:
+                    found = [name async for name in await anext(pages)]
+                except (ResourceNotFoundError, StopAsyncIteration):
+                    return
+            for name in found:
+                yield name
 
     @asynccontextmanager
     async def lease(self, name: str, seconds: int) -> AsyncIterator[Lease]:
@@ -87,32 +94,67 @@ class AzureBlobStore:
         except Conflict:
             pass  # it is there already, perhaps leased
         lease = BlobLeaseClient(self._client.get_blob_client(name))
-        with translated(f"lease {name}"):
+        async with translated(f"lease {name}"):
             await lease.acquire(lease_duration=seconds)
         try:
             yield _AzureLease(lease, name)
         finally:
             try:
-                with translated(f"release {name}"):
+                async with translated(f"release {name}", RELEASE_WITHIN):
                     await lease.release()
             except StorageError:
                 pass  # it ends by itself
 
+    async def _download(self, name: str, **options: Any) -> Blob:
+        async with translated(f"read {name}"):
+            try:
+                stream = await self._client.download_blob(name, **options)
+            except ResourceNotFoundError as exc:
+                if not error_code(exc):
+                    raise StorageUnavailable(f"could not read {name}: not storage's 404") from exc
+                raise MissingBlob(f"{name} is missing") from exc
+            except HttpResponseError as exc:
+                if exc.status_code == 304:
+                    raise _NotModified from exc
+                raise
+        async with translated(f"read {name}", transfer_time(stream.size)):
+            return Blob(await stream.readall(), stream.properties.etag)
+
     async def _upload(self, name: str, data: bytes, **options: Any) -> str:
+        blob = self._client.get_blob_client(name)
         await self._ensure_container()
-        with translated(f"write {name}"):
-            answer = await self._client.get_blob_client(name).upload_blob(data, **options)
-            return str(answer["etag"])
+        for last in (False, True):
+            async with translated(f"write {name}", transfer_time(len(data))):
+                try:
+                    answer = await blob.upload_blob(data, **options)
+                except ResourceNotFoundError:
+                    if last or "etag" in options:
+                        raise
+                else:
+                    return str(answer["etag"])
+            self._exists = False  # somebody deleted the container
+            await self._ensure_container()
+        raise AssertionError("the last attempt returns or raises")
 
     async def _ensure_container(self) -> None:
         if self._exists:
             return
-        with translated("create the container"):
+        async with translated("create the container"):
             try:
                 await self._client.create_container()
-            except ResourceExistsError:
-                pass
+            except ResourceExistsError as exc:
+                if "Being" in error_code(exc):  # deleted
+                    raise
         self._exists = True
+
+
+class _NotModified(Exception):
+    pass
+
+
+def transfer_time(size: int) -> float:
+    """Return the seconds that a blob of so many bytes may take."""
+    return errors.PATIENCE + size / SLOWEST
 
 
 class _AzureLease:
@@ -121,5 +163,5 @@ class _AzureLease:
         self._name = name
 
     async def renew(self) -> None:
-        with translated(f"renew the lease of {self._name}"):
+        async with translated(f"renew the lease of {self._name}"):
             await self._lease.renew()

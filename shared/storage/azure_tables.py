@@ -32,6 +32,9 @@ from shared.storage.table_inserts import TableInserts
 INTERACTIONS = "interactions"
 OBSERVATIONS = "observations"
 
+MOST_PER_PAGE = 1000
+"""Rows for which storage can be asked at once."""
+
 
 class AzureEventStore:
     """See ``EventStore``."""
@@ -50,7 +53,7 @@ class AzureEventStore:
         table = table_name(INTERACTIONS, space, bucket)
         if await self._inserts.insert(table, row):
             return interaction
-        with translated(f"read the interaction {row['RowKey']}"):
+        async with translated(f"read an interaction of {table}"):
             stored = await self._table(table).get_entity(row["PartitionKey"], row["RowKey"])
         return row_interaction(stored)
 
@@ -188,17 +191,21 @@ class AzureEventStore:
         limit: int | None,
     ) -> list[dict[str, Any]]:
         rows: list[dict[str, Any]] = []
-        with translated(f"read {table}"):
-            try:
-                async for row in self._table(table).query_entities(
-                    query, parameters=bounds, select=columns, results_per_page=limit
-                ):
-                    rows.append(dict(row))
-                    if len(rows) == limit:
-                        break
-            except ResourceNotFoundError:
-                pass  # nothing happened on that day
-        return rows
+        per_page = None if limit is None else min(limit, MOST_PER_PAGE)
+        pages = (
+            self._table(table)
+            .query_entities(query, parameters=bounds, select=columns, results_per_page=per_page)
+            .by_page()
+        )
+        while limit is None or len(rows) < limit:
+            async with translated(f"read {table}"):
+                try:
+                    rows += [dict(row) async for row in await anext(pages)]
+                except StopAsyncIteration:
+                    break
+                except ResourceNotFoundError:
+                    break  # nothing happened on that day
+        return rows[:limit]
 
     async def _tables_of(self, loop: str) -> list[EventTable]:
         """Return a loop's tables, of all epochs and days."""
@@ -206,20 +213,26 @@ class AzureEventStore:
         for kind in (INTERACTIONS, OBSERVATIONS):
             prefix = f"{kind}{loop}e"
             bounds = {"low": prefix, "high": prefix + "~"}
-            with translated("list the tables"):
-                query = "TableName ge @low and TableName lt @high"
-                async for table in self._service.query_tables(query, parameters=bounds):
-                    parsed = parse_table_name(kind, loop, table.name)
-                    if parsed is not None:  # another loop's name may begin like this one's
-                        found.append(parsed)
+            query = "TableName ge @low and TableName lt @high"
+            pages = self._service.query_tables(query, parameters=bounds).by_page()
+            while True:
+                async with translated("list the tables"):
+                    try:
+                        names = [table.name async for table in await anext(pages)]
+                    except StopAsyncIteration:
+                        break
+                parsed = (parse_table_name(kind, loop, name) for name in names)
+                found += [
+                    table for table in parsed if table is not None
+                ]  # "a" and "ab" begin alike
         return found
 
     async def _drop_table(self, name: str) -> None:
-        with translated(f"drop the table {name}"):
+        async with translated(f"drop the table {name}"):
             await self._service.delete_table(name)
 
     async def _create_table(self, name: str) -> None:
-        with translated(f"create the table {name}"):
+        async with translated(f"create the table {name}"):
             await self._service.create_table_if_not_exists(name)
 
     def _table(self, name: str) -> TableClient:

@@ -28,7 +28,7 @@ from shared.services.ports import (
     StorageError,
     StorageUnavailable,
 )
-from shared.storage.errors import TRY_AGAIN
+from shared.storage.errors import TRY_AGAIN, retry_after
 
 VERSION = "2019-02-02"
 SCOPE = "https://storage.azure.com/.default"
@@ -130,7 +130,8 @@ class TableInserts:
             ) as answer:
                 if answer.status == 204:
                     return True
-                raise_for(answer.status, _code(await answer.read()), doing)
+                asked = retry_after(answer.headers.get("Retry-After"))
+                raise_for(answer.status, _code(await answer.read()), doing, asked)
         except AzureError as exc:  # of the identity
             raise StorageUnavailable(f"could not {doing}: no token") from exc
         except (aiohttp.ClientError, TimeoutError) as exc:
@@ -147,8 +148,11 @@ def open_session() -> aiohttp.ClientSession:
     )
 
 
-def raise_for(status: int, code: str, doing: str) -> None:
-    """Raise what an answer other than success means; nothing if the row is there already."""
+def raise_for(status: int, code: str, doing: str, asked: float | None = None) -> None:
+    """Raise what an answer other than success means; nothing if the row is there already.
+
+    ``asked``: seconds for which storage asked to be left alone.
+    """
     message = f"could not {doing}: {status} {code}"
     if code == "EntityAlreadyExists":
         return
@@ -157,7 +161,7 @@ def raise_for(status: int, code: str, doing: str) -> None:
     if code in ("EntityTooLarge", "RequestBodyTooLarge", "PropertyValueTooLarge"):
         raise EntityTooLarge(message)
     if status in TRY_AGAIN:
-        raise StorageUnavailable(message)
+        raise StorageUnavailable(message, asked)
     raise StorageError(message)
 
 

@@ -20,7 +20,7 @@ def results(azurite):
 
 def test_all_functions_are_found(results):
     expected = {"train", "health", "nothing_here", "nothing_here_2019", "nothing_here_of_loop"}
-    expected |= {"openapi", "page", "static"}
+    expected |= {"openapi", "page", "static", "ready"}
     expected |= {name for operation in OPERATIONS for name in operation.routes}
 
     assert set(results["functions"]) == expected
