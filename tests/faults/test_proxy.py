@@ -10,7 +10,7 @@ from azure.core.exceptions import (
     ServiceResponseError,
 )
 from azure.data.tables import TableServiceClient
-from azure.storage.blob import BlobServiceClient
+from azure.storage.blob import BlobServiceClient, LinearRetry
 
 from devserver.azurite import Azurite
 from tests.faults.proxy import (
@@ -118,12 +118,10 @@ def test_half_an_answer_is_noticed(azurite):
     ):
         container.create_container()
         container.upload_blob("blob", b"a whole answer")
-        proxy.inject(TRUNCATED, "GET ")
+        proxy.inject(TRUNCATED, "GET ", times=10)
 
         with pytest.raises(AzureError):
             container.download_blob("blob").readall()
-
-        assert proxy.injected == {"truncated": 1}
 
 
 def test_clients_that_try_again_come_through_random_faults(azurite):
@@ -132,10 +130,7 @@ def test_clients_that_try_again_come_through_random_faults(azurite):
         FaultProxy(azurite, plan=plan, seed=1) as proxy,
         BlobServiceClient.from_connection_string(
             proxy.connection_string,
-            retry_total=10,
-            initial_backoff=0.01,
-            increment_base=1.2,
-            read_timeout=1,
+            retry_policy=LinearRetry(backoff=0, retry_total=10, random_jitter_range=0),
         ) as service,
         service.get_container_client(f"c{uuid.uuid4().hex}") as container,
     ):
