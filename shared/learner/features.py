@@ -5,7 +5,7 @@ the first byte of their name only.
 """
 
 import math
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, NamedTuple
 
 import msgspec
@@ -23,6 +23,7 @@ CACHE_BUDGET = 48 << 20
 
 _ROOT = " "
 _LARGEST = float(np.finfo(np.float32).max)
+_USUAL = 1e30  # NumPy can make float32 of numbers below it, whatever their kind
 _NOTHING = 2.0**-150  # float32 rounds this and less to zero
 _decode = msgspec.json.Decoder().decode
 _decode_actions = msgspec.json.Decoder(list[msgspec.Raw]).decode
@@ -73,41 +74,118 @@ def features_of_actions(texts: Sequence[bytes]) -> list[Features]:
     return found  # type: ignore[return-value]  # none is None any more
 
 
-def read_actions(
-    texts: Iterable[bytes], *, zeros: bool = False
-) -> Iterator[tuple[Shape, list[bytes], NDArray[np.uint32], NDArray[np.float32]]]:
-    """Yield actions' texts by shape, with ``actions x columns`` hashes and values.
+class Actions(NamedTuple):
+    """Actions of one shape, what is false, null or 0 among their features.
 
-    The last column is the constant feature.
+    Attributes:
+        shape: Theirs.
+        texts: Their JSON texts.
+        hashes: ``actions x columns``, as for ``Features``; the last column is the constant.
+        values: Likewise.
+    """
+
+    shape: Shape
+    texts: Sequence[bytes]
+    hashes: NDArray[np.uint32]
+    values: NDArray[np.float32]
+
+
+def read_actions(texts: Sequence[bytes]) -> list[Actions]:
+    """Return actions to be scored, by shape.
+
+    VW leaves out what is false, null or 0, and so must learning; a score is the same with it, and
+    actions that differ in it only have the same shape.
 
     Args:
-        texts: JSON texts of actions.
-        zeros: Whether to keep what is false, null or 0. VW leaves it out, and so must learning;
-            a score is the same with it, and actions that differ in it only have the same shape.
+        texts: JSON texts of at least one action.
 
     Raises:
         FeatureError: VW could not read one of them either.
     """
+    roots = list(map(_decoded, texts))
+    alike = _alike(roots)
+    if alike is not None:
+        shape, hashes, values = alike
+        columns = np.array(hashes, np.uint32).reshape(-1, len(texts))
+        return [
+            Actions(shape, texts, columns.T, np.array(values, np.float32).reshape(columns.shape).T)
+        ]
     by_shape: dict[Shape, tuple[list[bytes], list[int], list[float]]] = {}
-    for text in texts:
-        shape, hashes, values = _walk_action(text, zeros)
-        alike = by_shape.get(shape)
-        if alike is None:
-            alike = by_shape[shape] = ([], [], [])
-        alike[0].append(text)
-        alike[1].extend(hashes)
-        alike[2].extend(values)
-    for shape, (alike_texts, hashed, valued) in by_shape.items():
-        rows = len(alike_texts)
-        hashed_rows = np.array(hashed, np.uint32).reshape(rows, -1)
-        yield shape, alike_texts, hashed_rows, np.array(valued, np.float32).reshape(rows, -1)
+    for text, root in zip(texts, roots, strict=True):
+        shape, hashes, values = _walk_action(root, zeros=True)
+        same = by_shape.setdefault(shape, ([], [], []))
+        same[0].append(text)
+        same[1].extend(hashes)
+        same[2].extend(values)
+    found = []
+    for shape, (same_texts, hashes, values) in by_shape.items():
+        rows = np.array(hashes, np.uint32).reshape(len(same_texts), -1)
+        found.append(
+            Actions(shape, same_texts, rows, np.array(values, np.float32).reshape(rows.shape))
+        )
+    return found
+
+
+def _alike(roots: Sequence[Any]) -> Features | None:
+    """Return the features of actions, name by name, with the constant; None if they differ.
+
+    It does what ``_flat`` does for all actions at once, at a third of the time, where all have
+    the same names, each with one flat object of the same names.
+    """
+    names = _common_keys(roots)
+    if names is None:
+        return None
+    hashes: list[int] = []
+    values: list[float] = []
+    sizes: dict[int, int] = {}
+    ones = [1.0] * len(roots)
+    for name in names:
+        if name[:1] == "_":
+            if name == "_text":
+                return None
+            continue
+        inner = [root[name] for root in roots]
+        if type(inner[0]) is list:
+            if {*map(type, inner)} != {list} or {*map(len, inner)} != {1}:
+                return None
+            inner = [each for (each,) in inner]
+        keys = _common_keys(inner)
+        space = namespace(name)
+        if keys is None or space.byte in sizes:
+            return None
+        for key, column in zip(keys, zip(*map(dict.values, inner), strict=True), strict=True):
+            kinds = {*map(type, column)}
+            if key[:1] == "_" or dict in kinds or list in kinds:
+                return None
+            if str not in kinds:
+                hashes += [space.hash_name(key)] * len(column)
+                usual = type(None) not in kinds and -_USUAL < min(column) and max(column) < _USUAL
+                values += column if usual else [to_float(v) if v else 0.0 for v in column]
+            elif len(kinds) == 1:
+                hashes += space.hash_values(key, column)
+                values += ones
+            else:
+                return None
+        if keys:
+            sizes[space.byte] = len(keys)
+    hashes += [CONSTANT_HASH] * len(roots)
+    values += ones
+    return Features(tuple(sizes.items()), hashes, values)
+
+
+def _common_keys(objects: Sequence[Any]) -> tuple[str, ...] | None:
+    """Return the keys of objects if all have the same in the same order."""
+    if {*map(type, objects)} != {dict}:
+        return None
+    keys = {*map(tuple, objects)}
+    return keys.pop() if len(keys) == 1 else None
 
 
 def _read_known(texts: Iterable[bytes]) -> dict[bytes, Features]:
     """Return the features of actions, and remember them."""
     features = {}
     for text in texts:
-        features[text] = found = _walk_action(text, zeros=False)
+        features[text] = found = _walk_action(_decoded(text), zeros=False)
         _known_actions.put(text, found, len(text) + 64 * len(found.hashes) + 500)
     return features
 
@@ -184,7 +262,8 @@ def _flat(root: Mapping[str, Any], zeros: bool) -> Features | None:
             for key, value in members.items():
                 kind = type(value)
                 if kind is str:
-                    hashed = texts.get((key, value))
+                    known = texts.get(key)
+                    hashed = known.get(value) if known else None
                     if hashed is None:
                         if key[:1] == "_":
                             return None
@@ -244,24 +323,20 @@ class _Walk:
         for key, value in members.items():
             kind = type(value)
             if kind is str:
-                hashed = space.texts.get((key, value))
-                if hashed is None:
-                    if key[:1] == "_":
-                        if key == "_text":
-                            used |= _words(value, space.seed, hashes, values)
-                        continue
-                    hashed = space.hash_value(key, value)
+                if key[:1] == "_":
+                    if key == "_text":
+                        used |= _words(value, space.seed, hashes, values)
+                    continue
+                hashed = space.hash_value(key, value)
                 number = 1.0
             elif kind is dict or kind is list:
                 if key[:1] != "_":
                     (self.object if kind is dict else self._array)(value, key)
                 continue
             else:
-                hashed = space.names.get(key)
-                if hashed is None:
-                    if key[:1] == "_":
-                        continue
-                    hashed = space.hash_name(key)
+                if key[:1] == "_":
+                    continue
+                hashed = space.hash_name(key)
                 number = 0.0 if value is None else to_float(value)
                 if not number and not self.zeros:
                     continue
@@ -315,9 +390,9 @@ def to_float(value: float) -> float:
     return math.inf if value > 0 else -math.inf
 
 
-def _walk_action(text: bytes, zeros: bool) -> Features:
-    """Return the features of an action's JSON text, with the constant."""
-    features = _walk(_decoded(text), zeros)
+def _walk_action(root: Any, zeros: bool) -> Features:
+    """Return the features of an action's decoded JSON, with the constant."""
+    features = _walk(root, zeros)
     features.hashes.append(CONSTANT_HASH)
     features.values.append(1.0)
     return features

@@ -4,6 +4,8 @@ Sources: ``hashstring`` in ``hash.h``, feature names in ``parse_example_json.h``
 ``uint32``: a model looks at their low bits only, and those never depend on the high ones.
 """
 
+from collections.abc import Sequence
+
 import mmh3
 
 CONSTANT_HASH = 11650396
@@ -14,6 +16,7 @@ _WHITE = bytes(range(0x21))
 _DIGITS_AT_ONCE = 1000  # Python refuses to read numbers of more than 4,300 digits
 _LONGEST_REMEMBERED = 64
 _MOST_REMEMBERED = 1 << 16  # names and values, at most about 20 MB
+_NOTHING: dict[str, int] = {}
 _ESCAPED = str.maketrans({" ": "_", "\t": "_", "|": "_", ":": "_"})
 
 
@@ -22,7 +25,7 @@ def hash_text(text: str, seed: int) -> int:
     raw = text.encode().strip(_WHITE)
     if not raw or raw.isdigit():
         return (_number(raw) + seed) & _WORD
-    return mmh3.hash(raw, seed, signed=False)
+    return mmh3.mmh3_32_uintdigest(raw, seed)
 
 
 def hash_value(name: str, value: str, seed: int) -> int:
@@ -38,7 +41,7 @@ class Namespace:
     Attributes:
         byte: The first of its name; namespaces of the same byte are one.
         seed: The hash of its whole name.
-        texts: Hashes of text features by name and value.
+        texts: Hashes of text features by name, then by value.
         names: Hashes of other features by name.
     """
 
@@ -48,23 +51,46 @@ class Namespace:
         """Know no feature yet."""
         self.byte = name[0].encode()[0] if name else 0
         self.seed = hash_text(name, 0)
-        self.texts: dict[tuple[str, str], int] = {}
+        self.texts: dict[str, dict[str, int]] = {}
         self.names: dict[str, int] = {}
 
     def hash_value(self, name: str, value: str) -> int:
         """Return ``hash_value``, and remember it if it is short."""
-        found = hash_value(name, value, self.seed)
-        if len(name) + len(value) <= _LONGEST_REMEMBERED:
-            self.texts[name, value] = found
-            _memory.count()
+        known = self.texts.get(name)
+        found = known.get(value) if known else None
+        if found is None:
+            found = hash_value(name, value, self.seed)
+            if len(name) + len(value) <= _LONGEST_REMEMBERED:
+                self.texts.setdefault(name, {})[value] = found
+                _memory.count()
         return found
+
+    def hash_values(self, name: str, values: Sequence[str]) -> list[int]:
+        """Return ``hash_value`` of many values of one name."""
+        known = self.texts.get(name)
+        if known is None:
+            return [self.hash_value(name, value) for value in values]
+        found = list(map(known.get, values))
+        if None not in found:
+            return found  # type: ignore[return-value]  # none is None
+        seed = self.seed
+        hashes = [
+            hash_value(name, value, seed) if hashed is None else hashed
+            for value, hashed in zip(values, found, strict=True)
+        ]
+        if len(name) + max(map(len, values)) <= _LONGEST_REMEMBERED:
+            known.update(zip(values, hashes, strict=True))
+            _memory.count(len(values))
+        return hashes
 
     def hash_name(self, name: str) -> int:
         """Return ``hash_text`` of a name, and remember it if it is short."""
-        found = hash_text(name, self.seed)
-        if len(name) <= _LONGEST_REMEMBERED:
-            self.names[name] = found
-            _memory.count()
+        found = self.names.get(name)
+        if found is None:
+            found = hash_text(name, self.seed)
+            if len(name) <= _LONGEST_REMEMBERED:
+                self.names[name] = found
+                _memory.count()
         return found
 
 
@@ -75,9 +101,9 @@ class _Memory:
         self.namespaces: dict[str, Namespace] = {}
         self._features = 0
 
-    def count(self) -> None:
-        """Count a namespace or a feature that is remembered."""
-        self._features += 1
+    def count(self, more: int = 1) -> None:
+        """Count namespaces and features that are remembered."""
+        self._features += more
         if self._features > _MOST_REMEMBERED:
             self.namespaces, self._features = {}, 0
 

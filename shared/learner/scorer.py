@@ -6,6 +6,7 @@ are looked up for all actions of a decision at once. Known actions of one shape 
 in a table, so a decision takes as many calls of NumPy for fifty actions as for one.
 """
 
+import itertools
 import math
 from collections.abc import Callable, Sequence
 from threading import Lock
@@ -40,6 +41,7 @@ _SHAPES_KEPT = 4
 _SETS_SEEN = 1 << 14  # hashes of sets that were ranked once: 1 MB
 _BYTES_PER_PAIR = 20
 _TERMS_AT_ONCE = 1 << 19
+_FNV = np.array(FNV)  # NumPy takes arrays quicker than numbers
 
 Slots = NDArray[np.intp]
 Floats = NDArray[np.float32]
@@ -51,7 +53,7 @@ class Scorer:
 
     def __init__(self, settings: LearningSettings, weights: Floats, offset: int) -> None:
         """Use the ``offset``-th of the weights that each feature has."""
-        self._mask = np.array(len(weights) - 1)  # NumPy takes arrays quicker than numbers
+        self._mask = np.array(len(weights) - 1)
         self._stride = settings.stride
         self._offset = offset
         self._interactions = interactions_of(
@@ -85,8 +87,9 @@ class Scorer:
             FeatureError: The features cannot be read, or combine to too many.
         """
         groups = self._groups(tuple(actions))
-        sizes = {group.table.shape: len(group.positions) for group in groups}
-        self._efforts.require(sizes, context.shape, repeats)
+        if len(groups) > 1 or repeats is not ONCE or context.shape not in groups[0].mixed:
+            sizes = {group.table.shape: len(group.positions) for group in groups}
+            self._efforts.require(sizes, context.shape, repeats)
         row = self._row(context)
         common = self._common(row)
         if len(groups) == 1:
@@ -114,9 +117,10 @@ class Scorer:
         slots = np.zeros((rows, 2 * width + 1), np.intp)
         single = slots[:, 1 : width + 1]
         single[:] = hashed
-        np.multiply(single, FNV, slots[:, width + 1 :])
+        np.multiply(single, _FNV, slots[:, width + 1 :])
         self._cut(slots)
-        extended = np.ones((rows, width + 1), np.float32)
+        extended = np.empty((rows, width + 1), np.float32)
+        extended[:, 0] = 1.0
         extended[:, 1:] = values
         return slots, extended
 
@@ -241,7 +245,7 @@ class Scorer:
 
     def _weigh_numbered(self, pairs: Slots, row: "_Row") -> Floats:
         """Return the weights of pairs combined with the slot's index; overwrites ``pairs``."""
-        pairs *= FNV
+        pairs *= _FNV
         pairs ^= row.slots[len(row.values) - 1]
         pairs &= self._mask
         return self._weigh(pairs)
@@ -251,16 +255,16 @@ class Scorer:
         groups = self._sets.get(texts)
         if groups is not None:
             return groups
-        places = self._places
-        found = [places.get(text) for text in texts]
-        if None in found:
-            places = self._add(texts)
-            found = [places[text] for text in texts]
+        found = list(map(self._places.get, texts))
+        if not all(found):
+            found = list(map(self._add(texts).get, texts))
         by_table: dict[_Table, tuple[list[int], list[int]]] = {}
         for position, (table, row) in enumerate(found):  # type: ignore[misc]  # none is None
-            positions, rows = by_table.setdefault(table, ([], []))
-            positions.append(position)
-            rows.append(row)
+            alike = by_table.get(table)
+            if alike is None:
+                alike = by_table[table] = ([], [])
+            alike[0].append(position)
+            alike[1].append(row)
         comes_again = hash(texts) in self._seen
         groups = [_Group(table, *each, comes_again) for table, each in by_table.items()]
         if comes_again:
@@ -277,19 +281,21 @@ class Scorer:
         with self._adding:
             if self._spent > self._actions_budget:
                 self._forget()
-            new = {text: None for text in texts if text not in self._places}
-            read = list(read_actions(new, zeros=True))
+            places = self._places
+            read = read_actions(list(dict.fromkeys(t for t in texts if t not in places)))
             self._efforts.require({shape: len(alike) for shape, alike, _, _ in read}, (), ONCE)
             for shape, alike, hashed, values in read:
                 plan = self._interactions.plan(shape, ())
                 slots, extended = self._extended(hashed, values)
                 scores = self._own_scores(plan, slots, extended)
-                table = self._tables.setdefault(shape, _Table(shape))
-                first = table.append(slots, extended, scores)
-                for row, text in enumerate(alike, first):
-                    self._places[text] = table, row
+                table = self._tables.get(shape)
+                if table is None:
+                    table = self._tables[shape] = _Table(shape)
+                rows = itertools.count(table.append(slots, extended, scores))
+                at = zip(itertools.repeat(table), rows, strict=False)
+                places.update(zip(alike, at, strict=False))
                 self._spent += 12 * slots.size + sum(map(len, alike)) + 200 * len(alike)
-            return self._places
+            return places
 
     def _forget(self) -> None:
         self._places: dict[bytes, tuple[_Table, int]] = {}
@@ -348,9 +354,12 @@ class _Table:
     def append(self, slots: Slots, values: Floats, scores: Floats) -> int:
         """Add rows; return the number of the first."""
         first, self._count = self._count, self._count + len(scores)
-        self.slots = _appended(self.slots, first, slots)
-        self.values = _appended(self.values, first, values)
-        self.scores = _appended(self.scores, first, scores)
+        if self._count > len(self.scores):
+            self.slots = _larger(self.slots, first, slots)
+            self.values = _larger(self.values, first, values)
+            self.scores = _larger(self.scores, first, scores)
+        new = slice(first, self._count)
+        self.slots[new], self.values[new], self.scores[new] = slots, values, scores
         return first
 
     def at(self, rows: Rows) -> tuple[Slots, Floats]:
@@ -464,16 +473,12 @@ def _pairs(pairs: Pairs, slots: Slots, values: Floats) -> tuple[Slots, Floats]:
     return slots.take(pairs.left, axis=1) ^ slots.take(pairs.right, axis=1), both
 
 
-def _appended(array: np.ndarray, count: int, more: np.ndarray) -> np.ndarray:
-    """Return an array whose rows from ``count`` on are ``more``; older rows stay where they are.
+def _larger(array: np.ndarray, count: int, more: np.ndarray) -> np.ndarray:
+    """Return an array that begins like one and has room for ``more`` rows after ``count``.
 
     Whoever reads rows of the array that was given goes on reading the same.
     """
-    needed = count + len(more)
-    if needed > len(array):
-        larger = np.empty((max(needed, 2 * len(array)), *more.shape[1:]), more.dtype)
-        if count:
-            larger[:count] = array[:count]
-        array = larger
-    array[count:needed] = more
-    return array
+    larger = np.empty((max(count + len(more), 2 * count), *more.shape[1:]), more.dtype)
+    if count:
+        larger[:count] = array[:count]
+    return larger

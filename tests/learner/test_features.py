@@ -87,7 +87,40 @@ def test_the_quick_way_of_flat_objects_gives_the_same_features(root):
         assert quick in (None, features._Walk(zeros).features(root))
 
 
+@settings(max_examples=200, deadline=None)
+@given(
+    st.lists(flat_names, max_size=3, unique=True),
+    st.lists(flat_names, max_size=2, unique=True),
+    st.integers(1, 3),
+    st.booleans(),
+    st.data(),
+)
+def test_actions_that_are_alike_are_read_as_each_would_be(names, keys, count, in_list, data):
+    """The names of all actions are the same, the kinds of their values only mostly."""
+    kinds = [
+        [flat_values, st.text("ab 7:_", max_size=2), st.floats(-2, 2)][len(k) % 3] for k in keys
+    ]
+    objects = [
+        {n: dict(zip(keys, map(data.draw, kinds), strict=True)) for n in names}
+        for _ in range(count)
+    ]
+    roots = [{n: [v] if in_list else v for n, v in each.items()} for each in objects]
+    walked = [features._walk_action(root, zeros=True) for root in roots]
+    alike = features._alike(roots)
+
+    if alike is not None:
+        assert {shape for shape, _, _ in walked} == {alike.shape}
+        columns = [np.array(each).reshape(-1, count).T.tolist() for each in alike[1:]]
+        assert columns[0] == [hashes for _, hashes, _ in walked]
+        with np.errstate(over="ignore"):
+            found, expected = np.float32(columns[1]), np.float32([each[2] for each in walked])
+        assert np.array_equal(found, expected)
+
+
 def test_the_usual_layout_takes_the_quick_way():
+    usual = [{"_tag": i, "i": {"id": i}, "j": [{"a": True, "b": "c", "d": 0.5}]} for i in "xy"]
+    assert features._alike(usual) is not None
+    assert features._alike([usual[0], {**usual[1], "j": [{"a": True}]}]) is None
     assert features._flat({"_tag": "x", "i": {"id": "x"}, "j": [{"a": True}, {"b": "c"}]}, False)
 
 
