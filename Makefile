@@ -7,7 +7,7 @@ NODE = $$($(PY) -c 'from devserver.azurite import find_node; print(find_node())'
 PY := $(VENV)/bin/python
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
-.PHONY: fuzz-api run doctor test demo bench quality package check setup clean
+.PHONY: fuzz-api run doctor test demo bench load soak quality package check setup clean
 
 run: $(VENV)/.run $(VENDOR)
 	@PORT=$(PORT) $(PY) -m devserver
@@ -30,6 +30,14 @@ doctor: $(VENV)/.run
 
 bench: $(VENV)/.test node_modules/.ready
 	@$(PY) -m benchmarks
+
+# Ends with 1 when a promise of docs/performance.md is broken.
+load: $(VENV)/.test node_modules/.ready
+	@$(PY) -m benchmarks.load
+
+# An hour; SOAK_MINUTES=10 makes it shorter, SOAK_RATE=50 sets the events per second.
+soak: $(VENV)/.test node_modules/.ready
+	@$(PY) -m benchmarks.soak
 
 quality: $(VENV)/.test node_modules/.ready
 	@$(PY) -m pip install --quiet -r requirements-quality.txt

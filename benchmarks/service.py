@@ -1,4 +1,4 @@
-"""The whole Rank over HTTP with its durable insert, beside what it is made of; start-up costs."""
+"""What an insert and a start of the app cost; ``benchmarks.load`` measures whole calls."""
 
 import asyncio
 import os
@@ -6,14 +6,13 @@ import statistics
 import subprocess
 import sys
 import time
-from collections.abc import Awaitable, Callable, Iterator
+from collections.abc import Iterator
 from typing import Any
 
-import aiohttp
 from azure.data.tables.aio import TableServiceClient
 
 from benchmarks.log import text
-from devserver.app import LocalApp
+from devserver.azurite import Azurite
 from shared import wiring
 from shared.events.interaction import Interaction
 from shared.services.ports import EventSpace
@@ -21,8 +20,6 @@ from shared.settings import Settings
 from shared.storage.azure_tables import INTERACTIONS
 from shared.storage.event_codec import interaction_row, table_name
 
-CONNECTIONS = (1, 16, 64)
-SECONDS = 4.0
 INSERTS = 500
 BODY = text(
     {
@@ -35,11 +32,11 @@ BODY = text(
 def figures() -> Iterator[dict[str, Any]]:
     """Yield all figures of this module."""
     yield start_up()
-    with LocalApp({**os.environ, "TRAIN_SCHEDULE": "0 0 0 1 1 *"}) as app:
-        storage = app.storage
-        yield asyncio.run(_insert(storage))
-        for connections in CONNECTIONS:
-            yield asyncio.run(_rank(app, storage, connections))
+    emulator = Azurite(None)
+    try:
+        yield asyncio.run(_insert(emulator.connection_string))
+    finally:
+        emulator.stop()
 
 
 async def _insert(storage: str) -> dict[str, Any]:
@@ -72,71 +69,6 @@ async def _insert(storage: str) -> dict[str, Any]:
         "ratio": round(peer / ours, 2),
         "ratio_is": "CPU time of the client's insert to that of ours",
     }
-
-
-async def _rank(app: LocalApp, storage: str, connections: int) -> dict[str, Any]:
-    headers = {"Ocp-Apim-Subscription-Key": app.key}
-    settings = Settings.from_environ({"PERSONALIZER_KEY_1": "k" * 16, "DATA_STORAGE": storage})
-    limit = aiohttp.TCPConnector(limit=connections)
-    async with (
-        aiohttp.ClientSession(headers=headers, connector=limit) as session,
-        wiring.azure_stores(settings) as stores,
-    ):
-
-        async def rank(_: int) -> None:
-            url = f"{app.url}personalizer/v1.0/rank"
-            async with session.post(url, data=BODY) as answer:
-                if answer.status != 201:
-                    raise RuntimeError(f"Rank answered {answer.status}")
-                await answer.read()
-
-        async def health(_: int) -> None:
-            async with session.get(f"{app.url}health") as answer:
-                await answer.read()
-
-        space = EventSpace("bench", 0, 8, 60)
-        now = wiring.now()
-        await stores.events.prepare(space, now)
-
-        async def insert(number: int) -> None:
-            name = f"{connections} {number} {time.perf_counter_ns()}"
-            row = Interaction(name, now, BODY, ("a",) * 5, (0, 1, 2, 3, 4), (0.2,) * 5)
-            await stores.events.add_interaction(space, space.bucket(now), row)
-
-        ranked = await _load(rank, connections)
-        handled = await _load(health, connections)
-        inserted = await _load(insert, connections)
-    return {
-        "figure": f"Rank over HTTP, durable, {connections} connections",
-        "peer": "a bare insert of the same size; a handler without storage",
-        "rank_per_s": round(ranked[0]),
-        "insert_per_s": round(inserted[0]),
-        "handler_per_s": round(handled[0]),
-        "rank_ms_p50": ranked[1],
-        "rank_ms_p99": ranked[2],
-        "ratio": round(ranked[0] / inserted[0], 2),
-        "ratio_is": "throughput of Rank to that of the bare insert; load and emulator share cores",
-    }
-
-
-async def _load(
-    work: Callable[[int], Awaitable[None]], connections: int
-) -> tuple[float, float, float]:
-    """Return calls per second and the p50 and p99 in milliseconds."""
-    times: list[float] = []
-    start = time.perf_counter()
-
-    async def worker(number: int) -> None:
-        while (begun := time.perf_counter()) - start < SECONDS:
-            await work(number)
-            times.append(time.perf_counter() - begun)
-
-    await work(0)
-    await asyncio.gather(*map(worker, range(connections)))
-    elapsed = time.perf_counter() - start
-    times.sort()
-    p50, p99 = (round(times[int(len(times) * share)] * 1e3, 2) for share in (0.5, 0.99))
-    return len(times) / elapsed, p50, p99
 
 
 def start_up() -> dict[str, Any]:

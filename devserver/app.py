@@ -39,7 +39,12 @@ class LocalApp:
     """
 
     def __init__(
-        self, environ: Mapping[str, str], *, port: int = 0, folder: Path | None = None
+        self,
+        environ: Mapping[str, str],
+        *,
+        port: int = 0,
+        folder: Path | None = None,
+        web: str = "devserver.web",
     ) -> None:
         """Prepare to run with app settings from ``environ``.
 
@@ -47,10 +52,12 @@ class LocalApp:
             environ: App settings; without ``DATA_STORAGE`` an emulator is started.
             port: To serve on; 0 chooses a free one.
             folder: Keeps the emulator's data and the key; without it nothing is kept.
+            web: The module that serves; tests have broken ones.
         """
         self._environ = {**LOCAL_DEFAULTS, **environ, "PYTHONPATH": str(ROOT)}
         self._port = port or _free_port()
         self._folder = folder
+        self._web = web
         self._azurite: Azurite | None = None
         self.children: list[Child] = []
         self.url = f"http://127.0.0.1:{self._port}/"
@@ -76,6 +83,11 @@ class LocalApp:
     def storage(self) -> str:
         """Connection string of the storage in use."""
         return self._environ["DATA_STORAGE"]
+
+    @property
+    def emulator(self) -> int | None:
+        """The process id of the emulator, if one was started."""
+        return self._azurite.child.process.pid if self._azurite else None
 
     @property
     def ended(self) -> str | None:
@@ -104,7 +116,7 @@ class LocalApp:
             self._environ["DATA_STORAGE"] = self._azurite.connection_string
         python = [sys.executable, "-m"]
         self.children.append(
-            Child("the web process", [*python, "devserver.web", str(self._port)], self._environ)
+            Child("the web process", [*python, self._web, str(self._port)], self._environ)
         )
         self.children.append(
             Child("the timer process", [*python, "devserver.timers"], self._environ)

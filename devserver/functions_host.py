@@ -10,7 +10,7 @@ import asyncio
 import inspect
 import json
 import logging
-from collections.abc import Awaitable, Callable, MutableMapping
+from collections.abc import Awaitable, Callable, Iterator, MutableMapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -21,6 +21,8 @@ import azure.functions as func
 logger = logging.getLogger(__name__)
 
 MAX_BODY = 5 * 1024 * 1024
+MOST_SEGMENTS = 16
+"""Of paths for which the routes that may match are remembered."""
 
 Message = MutableMapping[str, Any]
 Receive = Callable[[], Awaitable[Message]]
@@ -49,6 +51,12 @@ class Route:
         return tuple(
             2 if s.startswith("{*") else 1 if s.startswith("{") else 0 for s in self.segments
         )
+
+    @property
+    def literals(self) -> tuple[tuple[int, str], ...]:
+        """Position and text, in small letters, of segments that must be there; the last first."""
+        found = [(i, s.lower()) for i, s in enumerate(self.segments) if not s.startswith("{")]
+        return tuple(reversed(found))
 
     def match(self, path: list[str]) -> dict[str, str] | None:
         """Return the route parameters if an encoded path matches."""
@@ -99,6 +107,7 @@ class FunctionsHost:
     def __init__(self, routes: list[Route]) -> None:
         """Serve ``routes``."""
         self._routes = routes
+        self._by_length: dict[int, list[tuple[Route, tuple[tuple[int, str], ...]]]] = {}
 
     async def __call__(self, scope: Message, receive: Receive, send: Send) -> None:
         """Answer one request, or take part in the server's start and end."""
@@ -114,7 +123,7 @@ class FunctionsHost:
             return func.HttpResponse(status_code=413)
         path = scope["raw_path"].decode("ascii").split("?")[0].strip("/").split("/")
         known = False
-        for route in self._routes:
+        for route in self._candidates(path):
             parameters = route.match(path)
             if parameters is None:
                 continue
@@ -122,6 +131,23 @@ class FunctionsHost:
             if scope["method"] in route.methods:
                 return await _run(route, _request(scope, body, parameters))
         return func.HttpResponse(status_code=405 if known else 404)
+
+    def _candidates(self, path: list[str]) -> Iterator[Route]:
+        """Yield the routes, in their order, whose literal segments a path has."""
+        length = len(path)
+        routes = self._by_length.get(length)
+        if routes is None:
+            found = ((route, route.literals) for route in self._routes)
+            routes = [(r, known) for r, known in found if not known or known[0][0] < length]
+            if length <= MOST_SEGMENTS:
+                self._by_length[length] = routes
+        texts = [unquote(segment).lower() for segment in path]
+        for route, literals in routes:
+            for position, text in literals:
+                if texts[position] != text:
+                    break
+            else:
+                yield route
 
 
 async def _run(route: Route, request: func.HttpRequest) -> func.HttpResponse:

@@ -15,7 +15,14 @@ def main(port: int) -> None:
     logging.basicConfig(level=logging.WARNING, format="%(levelname)s %(name)s: %(message)s")
     prefix = route_prefix(Path(function_app.__file__).parent)
     host = FunctionsHost(routes_of(function_app.app, prefix))
-    uvicorn.run(host, host="127.0.0.1", port=port, log_level="error", access_log=False)
+    uvicorn.run(
+        host,
+        host="127.0.0.1",
+        port=port,
+        log_level="error",
+        access_log=False,
+        proxy_headers=False,
+    )
 
 
 if __name__ == "__main__":

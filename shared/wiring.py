@@ -1,6 +1,7 @@
 """The composition root: settings -> stores -> services. The only place that names adapters."""
 
 import asyncio
+import gc
 import logging
 import os
 import uuid
@@ -10,6 +11,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
+import aiohttp
 from azure.core.credentials import AzureNamedKeyCredential
 from azure.core.credentials_async import AsyncTokenCredential
 from azure.data.tables.aio import TableServiceClient
@@ -38,7 +40,14 @@ from shared.services.train import Training, TrainService
 from shared.settings import Settings, SettingsError
 from shared.storage.azure_blobs import AzureBlobStore
 from shared.storage.azure_tables import AzureEventStore
-from shared.storage.table_inserts import BearerToken, SharedKey, TableInserts, open_session
+from shared.storage.table_inserts import (
+    Authorization,
+    BearerToken,
+    SharedKey,
+    TableInserts,
+    open_session,
+)
+from shared.storage.table_queries import TableQueries
 
 if TYPE_CHECKING:
     from shared.entra import TokenChecker
@@ -245,15 +254,27 @@ async def azure_stores(settings: Settings) -> AsyncIterator[Stores]:
             settings.connection_string, **table_options
         )
         async with blobs, tables, open_session() as session:
-            inserts = TableInserts(session, tables.url, _shared_key(tables))
-            yield Stores(AzureBlobStore(blobs, CONTAINER), AzureEventStore(tables, inserts))
+            key = _shared_key(tables)
+            yield _stores(blobs, tables, session, tables.url, key)
     else:
         async with _identity(settings) as credential, open_session() as session:
             blobs = BlobServiceClient(settings.blob_uri, credential, **blob_options)
             tables = TableServiceClient(settings.table_uri, credential=credential, **table_options)
-            inserts = TableInserts(session, settings.table_uri, BearerToken(credential))
             async with blobs, tables:
-                yield Stores(AzureBlobStore(blobs, CONTAINER), AzureEventStore(tables, inserts))
+                token = BearerToken(credential)
+                yield _stores(blobs, tables, session, settings.table_uri, token)
+
+
+def _stores(
+    blobs: BlobServiceClient,
+    tables: TableServiceClient,
+    session: aiohttp.ClientSession,
+    table_uri: str,
+    authorization: Authorization,
+) -> Stores:
+    inserts = TableInserts(session, table_uri, authorization)
+    queries = TableQueries(session, table_uri, authorization)
+    return Stores(AzureBlobStore(blobs, CONTAINER), AzureEventStore(tables, inserts, queries))
 
 
 def _shared_key(tables: TableServiceClient) -> SharedKey:
@@ -313,6 +334,9 @@ async def opened() -> Process:
     not happen at import. It asks storage nothing.
     """
     event_loop = asyncio.get_running_loop()
+    found = _here.process
+    if found is not None and _here.event_loop is event_loop:
+        return found
     if _here.event_loop is not event_loop:
         _here.event_loop, _here.opening, _here.process = event_loop, asyncio.Lock(), None
     async with _here.opening:
@@ -321,6 +345,8 @@ async def opened() -> Process:
             # There is no shutdown hook in Azure Functions: the stores close with the process.
             _here.stores = azure_stores(settings())
             found = _here.process = Process(settings(), await _here.stores.__aenter__(), meter())
+            # What was loaded so far stays: a full collection that walks it holds all calls up.
+            gc.freeze()
         return found
 
 

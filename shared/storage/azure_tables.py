@@ -5,13 +5,12 @@ from collections.abc import Iterator, Sequence
 from datetime import datetime
 from typing import Any
 
-from azure.core.exceptions import ResourceNotFoundError
 from azure.data.tables.aio import TableClient, TableServiceClient
 
 from shared.events.event_ids import shard_of
 from shared.events.interaction import AnyInteraction
 from shared.events.observation import Observation
-from shared.services.ports import EventSpace, RankedEvent
+from shared.services.ports import EventSpace, MissingSpace, RankedEvent
 from shared.storage.errors import translated
 from shared.storage.event_codec import (
     DAY,
@@ -28,21 +27,25 @@ from shared.storage.event_codec import (
     table_name,
 )
 from shared.storage.table_inserts import TableInserts
+from shared.storage.table_queries import TableQueries
 
 INTERACTIONS = "interactions"
 OBSERVATIONS = "observations"
-
-MOST_PER_PAGE = 1000
-"""Rows for which storage can be asked at once."""
 
 
 class AzureEventStore:
     """See ``EventStore``."""
 
-    def __init__(self, service: TableServiceClient, inserts: TableInserts) -> None:
-        """Keep the tables of an account: ``inserts`` writes rows, ``service`` does all else."""
+    def __init__(
+        self, service: TableServiceClient, inserts: TableInserts, queries: TableQueries
+    ) -> None:
+        """Keep the tables of an account.
+
+        Rows are written by ``inserts`` and read by ``queries``; ``service`` does all else.
+        """
         self._service = service
         self._inserts = inserts
+        self._queries = queries
         self._tables: dict[str, TableClient] = {}
 
     async def add_interaction(
@@ -149,24 +152,9 @@ class AzureEventStore:
             limit: Rows of each shard and day.
         """
         tables = await self._existing(kind, space, start, end)
-        query = "PartitionKey ge @low and PartitionKey lt @high"
-        bounds = {}
-        if keys is not None:
-            query += " and RowKey ge @first and RowKey lt @last"
-            bounds = {"first": keys[0], "last": keys[1]}
         parts = await asyncio.gather(
             *(
-                self._query(
-                    table,
-                    query,
-                    {
-                        **bounds,
-                        "low": partition_key(shard, start),
-                        "high": partition_key(shard, end),
-                    },
-                    columns,
-                    limit,
-                )
+                self._query(table, _range(shard, start, end, keys), columns, limit)
                 for table in tables
                 for shard in shards or range(space.shards)
             )
@@ -183,29 +171,12 @@ class AzureEventStore:
         return [name for name in names if name in present]
 
     async def _query(
-        self,
-        table: str,
-        query: str,
-        bounds: dict[str, str],
-        columns: list[str] | None,
-        limit: int | None,
+        self, table: str, condition: str, columns: list[str] | None, limit: int | None
     ) -> list[dict[str, Any]]:
-        rows: list[dict[str, Any]] = []
-        per_page = None if limit is None else min(limit, MOST_PER_PAGE)
-        pages = (
-            self._table(table)
-            .query_entities(query, parameters=bounds, select=columns, results_per_page=per_page)
-            .by_page()
-        )
-        while limit is None or len(rows) < limit:
-            async with translated(f"read {table}"):
-                try:
-                    rows += [dict(row) async for row in await anext(pages)]
-                except StopAsyncIteration:
-                    break
-                except ResourceNotFoundError:
-                    break  # nothing happened on that day
-        return rows[:limit]
+        try:
+            return await self._queries.rows(table, condition, columns, limit)
+        except MissingSpace:
+            return []  # nothing happened on that day
 
     async def _tables_of(self, loop: str) -> list[EventTable]:
         """Return a loop's tables, of all epochs and days."""
@@ -240,6 +211,15 @@ class AzureEventStore:
         if client is None:
             client = self._tables[name] = self._service.get_table_client(name)
         return client
+
+
+def _range(shard: int, start: int, end: int, keys: tuple[str, str] | None) -> str:
+    """Return the condition of a shard's buckets and, perhaps, row keys; no key holds a quote."""
+    low, high = partition_key(shard, start), partition_key(shard, end)
+    condition = f"PartitionKey ge '{low}' and PartitionKey lt '{high}'"
+    if keys is not None:
+        condition += f" and RowKey ge '{keys[0]}' and RowKey lt '{keys[1]}'"
+    return condition
 
 
 def _ordered(rows: list[dict[str, Any]]) -> list[dict[str, Any]]:

@@ -4,6 +4,7 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from functools import lru_cache
 from typing import Any
 
 import msgspec
@@ -44,6 +45,7 @@ class EventTable:
     day: str
 
 
+@lru_cache(maxsize=256)
 def table_name(kind: str, space: EventSpace, bucket: int) -> str:
     """Return the table for a bucket's UTC day, such as ``interactionsdefaulte0000d20261124``."""
     day = datetime.fromtimestamp(bucket, UTC)

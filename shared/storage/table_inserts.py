@@ -62,10 +62,21 @@ class SharedKey:
         """Sign as ``account``, with its base64 key."""
         self._account = account
         self._key = base64.b64decode(key)
+        self._second = 0
+        self._signed: dict[str, dict[str, str]] = {}
 
     async def headers(self, path: str) -> dict[str, str]:
-        """See ``Authorization``."""
-        date = format_datetime(datetime.now(UTC), usegmt=True)
+        """See ``Authorization``; the same path is signed once a second, as fine as dates are."""
+        second = int(time.time())
+        if second != self._second:
+            self._second, self._signed = second, {}
+        signed = self._signed.get(path)
+        if signed is None:
+            signed = self._signed[path] = self._sign(path, second)
+        return signed
+
+    def _sign(self, path: str, second: int) -> dict[str, str]:
+        date = format_datetime(datetime.fromtimestamp(second, UTC), usegmt=True)
         to_sign = f"{date}\n/{self._account}{path}"
         digest = hmac.digest(self._key, to_sign.encode(), hashlib.sha256)
         signature = base64.b64encode(digest).decode()
@@ -131,7 +142,7 @@ class TableInserts:
                 if answer.status == 204:
                     return True
                 asked = retry_after(answer.headers.get("Retry-After"))
-                raise_for(answer.status, _code(await answer.read()), doing, asked)
+                raise_for(answer.status, error_code(await answer.read()), doing, asked)
         except AzureError as exc:  # of the identity
             raise StorageUnavailable(f"could not {doing}: no token") from exc
         except (aiohttp.ClientError, TimeoutError) as exc:
@@ -170,7 +181,7 @@ def _body(row: Mapping[str, Any]) -> bytes:
     return _encode({**row, **binary})  # bytes are written as base64
 
 
-def _code(body: bytes) -> str:
+def error_code(body: bytes) -> str:
     """Return the code of an error's body; empty if it is not one of storage's own."""
     try:
         error = msgspec.json.decode(body, type=dict[str, dict[str, Any]])

@@ -1,0 +1,1 @@
+"""The checks of `make load` and `make soak`."""
