@@ -18,6 +18,8 @@ from urllib.parse import parse_qsl, unquote
 
 import azure.functions as func
 
+from shared.failures import trace
+
 logger = logging.getLogger(__name__)
 
 MAX_BODY = 5 * 1024 * 1024
@@ -156,8 +158,8 @@ async def _run(route: Route, request: func.HttpRequest) -> func.HttpResponse:
             answer = await route.handler(**{route.argument: request})
         else:
             answer = await asyncio.to_thread(route.handler, **{route.argument: request})
-    except Exception:
-        logger.exception("a function failed")
+    except Exception as exc:  # noqa: BLE001 (as the real host)
+        logger.error("a function failed: %s", trace(exc))
         return func.HttpResponse(status_code=500)
     return answer if isinstance(answer, func.HttpResponse) else func.HttpResponse(str(answer))
 

@@ -12,6 +12,7 @@ import azure.functions as func
 from croniter import croniter
 
 import function_app
+from shared.failures import trace
 
 logger = logging.getLogger(__name__)
 
@@ -57,8 +58,8 @@ def run(
             return
         try:
             function(**{argument: Timer(past_due=late > 1)})
-        except Exception:
-            logger.exception("a timer function failed; it runs again on schedule")
+        except Exception as exc:  # noqa: BLE001 (as the real host)
+            logger.error("a timer function failed; it runs again on schedule: %s", trace(exc))
         if late > 1:
             due = datetime.now(UTC)
 

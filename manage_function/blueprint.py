@@ -33,6 +33,8 @@ from shared.wiring import Application, now
 
 blueprint = func.Blueprint()
 
+_one_at_a_time = asyncio.Semaphore()  # a model of 2^24 weights takes a gigabyte while it is read
+
 
 @operation(blueprint, GET_SERVICE)
 async def get_service_configuration(app: Application, call: Call) -> bytes:
@@ -116,8 +118,9 @@ async def put_model(app: Application, call: Call) -> bytes:
     from shared.contract import model_export
 
     try:
-        model = await asyncio.to_thread(model_export.model_of, call.body)
-        await app.models.import_model(model)
+        async with _one_at_a_time:
+            model = await asyncio.to_thread(model_export.model_of, call.body)
+            await app.models.import_model(model)
     except ModelFileError as exc:
         raise ContractError(ErrorCode.INVALID_MODEL_FORMAT, sentence(exc), "body") from exc
     return b""

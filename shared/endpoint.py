@@ -22,6 +22,7 @@ from shared.contract.errors import (
 from shared.contract.fields import check_size
 from shared.contract.operations import HOT_MARGIN, KEY_HEADER, Access, Operation, Surface
 from shared.contract.versions import ApiVersion, parse_version
+from shared.failures import trace
 from shared.learner.features import FeatureError
 from shared.services.loop_registry import digest, opens
 from shared.services.loop_state import DEFAULT_LOOP, UnknownLoop
@@ -299,5 +300,5 @@ def _documented(exc: Exception) -> ContractError:
     if isinstance(exc, StorageError):
         _seldom.error("storage: %s", exc)
         return ContractError(ErrorCode.STORAGE_UNAVAILABLE, _NO_STORAGE)
-    logger.error("unexpected %s", type(exc).__name__, exc_info=exc)
+    logger.error("unexpected: %s", trace(exc))
     return ContractError(ErrorCode.INTERNAL_SERVER_ERROR, "An unexpected error occurred.")

@@ -53,6 +53,8 @@ if TYPE_CHECKING:
     from shared.entra import TokenChecker
 
 logger = logging.getLogger(__name__)
+# They log the address of every request to storage, and with it the ids of events.
+logging.getLogger("azure").setLevel(logging.WARNING)
 
 CONTAINER = "personalizer"
 """Blob container; with the tables it makes a storage account the home of one app."""

@@ -9,6 +9,7 @@ import time
 import msgspec
 
 from shared import wiring
+from shared.failures import trace
 from shared.services.loop_state import UnknownLoop
 from shared.services.ports import StorageError
 from shared.services.train import TrainingReport
@@ -18,8 +19,8 @@ logger = logging.getLogger(__name__)
 RUN_FOR = 8 * 60
 """Seconds: below the platform's limit for one run, ``functionTimeout`` in host.json."""
 
-NO_STORAGE, NO_LOOP = 75, 66
-"""Exit codes of this module as a program (``EX_TEMPFAIL``, ``EX_NOINPUT``)."""
+NO_STORAGE, NO_LOOP, FAULT = 75, 66, 70
+"""Exit codes of this module as a program (``EX_TEMPFAIL``, ``EX_NOINPUT``, ``EX_SOFTWARE``)."""
 
 
 def run(loop: str) -> TrainingReport:
@@ -60,8 +61,8 @@ async def _train_all() -> None:
                 await _report(process, loop)
             except UnknownLoop:
                 pass  # it was deleted in the meantime
-            except Exception as exc:
-                logger.error("loop %s cannot be trained: %s", loop, exc, exc_info=exc)
+            except Exception as exc:  # noqa: BLE001 (others must be trained)
+                logger.error("loop %s cannot be trained: %s", loop, trace(exc))
                 failed.append(loop)
     if failed:
         raise StorageError(f"loops that could not be trained: {', '.join(failed)}")
@@ -88,6 +89,9 @@ def main(loop: str) -> int:
     except StorageError as exc:
         logger.error("loop %s cannot be trained: %s", loop, exc)
         return NO_STORAGE
+    except Exception as exc:  # noqa: BLE001 (the interpreter would print its message)
+        logger.error("loop %s cannot be trained: %s", loop, trace(exc))
+        return FAULT
     sys.stdout.buffer.write(msgspec.json.encode(report))
     return 0
 

@@ -7,6 +7,7 @@ caller's decision.
 """
 
 import io
+import struct
 import zipfile
 import zlib
 from dataclasses import dataclass
@@ -32,6 +33,15 @@ MAX_MODEL = 256 << 20
 """Bytes of a model: four numbers for each of 2^24 weights."""
 
 _MAX_SIZES = {MODEL: MAX_MODEL, CERTIFICATE: 64 << 10, SIGNATURE: 4 << 10}
+_MAX_DIRECTORY = 4096
+"""Bytes of the zip's list of members: three take about 200."""
+
+_MAX_RATIO = 200
+"""By how much a member of a megabyte and more may be compressed: numbers that were learned give
+less than 20, nothing but zeros 1,000."""
+
+_METHODS = (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED)  # others ask for memory in their header
+_END = struct.Struct("<4s4H2LH")  # APPNOTE.TXT 4.3.16: end of central directory
 _KEY_SIZES = range(2048, 16384 + 1)
 _NEVER_EARLIER = (1980, 1, 1, 0, 0, 0)  # zip's first date: the same model gives the same bytes
 
@@ -147,11 +157,14 @@ def read(data: bytes) -> ModelExport:
             larger than allowed, whatever size it states.
         SignatureError: The signature does not hold.
     """
+    _check_directory(data)
     try:
         with zipfile.ZipFile(io.BytesIO(data)) as archive:
             members = {info.filename: info for info in archive.infolist()}
             if len(archive.infolist()) != 3 or members.keys() != _MAX_SIZES.keys():
                 raise ModelExportError(f"the zip must hold {', '.join(_MAX_SIZES)} and no more")
+            if any(info.compress_type not in _METHODS for info in members.values()):
+                raise ModelExportError("the zip's members must be deflated or stored")
             contents = {name: _read(archive, info) for name, info in members.items()}
     except (zipfile.BadZipFile, zlib.error, EOFError, OSError, NotImplementedError) as exc:
         raise ModelExportError("the model is not a zip that can be read") from exc
@@ -165,8 +178,18 @@ def read(data: bytes) -> ModelExport:
     return ModelExport(contents[MODEL], contents[CERTIFICATE], fingerprint)
 
 
+def _check_directory(data: bytes) -> None:
+    """Refuse a zip with a long list of members before it is read: an entry takes 500 bytes."""
+    at = data.rfind(b"PK\5\6", max(0, len(data) - _END.size - 0xFFFF))
+    if at < 0 or at + _END.size > len(data):
+        raise ModelExportError("the model is not a zip that can be read")
+    _, _, _, _, entries, size, _, _ = _END.unpack_from(data, at)
+    if entries != len(_MAX_SIZES) or size > _MAX_DIRECTORY or b"PK\6\7" in data[at - 20 : at]:
+        raise ModelExportError(f"the zip must hold {', '.join(_MAX_SIZES)} and no more")
+
+
 def _read(archive: zipfile.ZipFile, info: zipfile.ZipInfo) -> bytes:
-    limit = _MAX_SIZES[info.filename]
+    limit = min(_MAX_SIZES[info.filename], max(1 << 20, _MAX_RATIO * info.compress_size))
     with archive.open(info) as member:
         content = member.read(limit + 1)
     if len(content) > limit:

@@ -87,7 +87,8 @@ def parse(arguments: str) -> LearningSettings:
         )
     if len(interactions) > MAX_INTERACTIONS:
         raise InvalidArgument(
-            "--interactions", f"at most {MAX_INTERACTIONS} interactions are allowed"
+            "--interactions",
+            f"--interactions, -q and --cubic take {MAX_INTERACTIONS} interactions in all",
         )
     ignore_linear, ignore, keep = (bytes(sorted(set(each))) for each in namespaces.values())
     return _settings(arguments, given, tuple(interactions), ignore_linear, ignore, keep)
