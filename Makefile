@@ -7,7 +7,7 @@ NODE = $$($(PY) -c 'from devserver.azurite import find_node; print(find_node())'
 PY := $(VENV)/bin/python
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
-.PHONY: fuzz-api run doctor test demo bench load soak quality package check setup clean
+.PHONY: audit lock fuzz-api run doctor test demo bench load soak quality package check setup clean
 
 run: $(VENV)/.run $(VENDOR)
 	@PORT=$(PORT) $(PY) -m devserver
@@ -43,8 +43,18 @@ quality: $(VENV)/.test node_modules/.ready
 	@$(PY) -m pip install --quiet -r requirements-quality.txt
 	@OPENBLAS_NUM_THREADS=1 $(PY) -m benchmarks.quality
 
-package: $(VENV)/.test $(VENDOR)
+package: $(VENV)/.package $(VENDOR)
 	@$(PY) -m tools.package
+
+# Write requirements.txt, which is what is deployed, of requirements.in.
+lock: $(VENV)/.audit
+	$(VENV)/bin/uv pip compile --quiet --upgrade --universal --python-version 3.11 --generate-hashes \
+		--no-emit-index-url --custom-compile-command "make lock" requirements.in -o requirements.txt
+
+# Ask the advisory databases of PyPI and npm; what cannot be looked up fails, too.
+audit: $(VENV)/.audit node_modules/.ready
+	$(VENV)/bin/pip-audit --strict --disable-pip --require-hashes -r requirements.txt
+	npm audit --audit-level=high
 
 # Takes half an hour and more; what came back is in artifacts/fuzz-api.json.
 fuzz-api: $(VENV)/.test node_modules/.ready
@@ -59,17 +69,25 @@ $(VENV)/bin/python:
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "Python 3.11 or newer is needed; set PYTHON=")'
 	$(PYTHON) -m venv $(VENV)
 
-$(VENV)/.run: requirements.txt requirements-run.txt | $(VENV)/bin/python
+$(VENV)/.run: requirements.in requirements-run.txt | $(VENV)/bin/python
 	$(PY) -m pip install --quiet -r requirements-run.txt
 	@touch $@
 
-$(VENV)/.test: requirements.txt requirements-run.txt requirements-dev.txt | $(VENV)/bin/python
+$(VENV)/.test: requirements.in requirements-run.txt requirements-package.txt requirements-dev.txt | $(VENV)/bin/python
 	$(PY) -m pip install --quiet -r requirements-dev.txt
 	# Microsoft's worker runtime states 3.13+, runs on 3.11, and needs nothing else.
 	$(PY) -m pip install --quiet --ignore-requires-python --no-deps azure-functions-runtime==1.3.0
 	# The first version of a client stands beside the last one.
 	$(PY) -m pip install --quiet --no-deps --upgrade --target $(VENV)/clients/personalizer-0.1.0 azure-cognitiveservices-personalizer==0.1.0
-	@touch $@ $(VENV)/.run
+	@touch $@ $(VENV)/.run $(VENV)/.package
+
+$(VENV)/.package: requirements-package.txt | $(VENV)/bin/python
+	$(PY) -m pip install --quiet -r requirements-package.txt
+	@touch $@
+
+$(VENV)/.audit: requirements-audit.txt | $(VENV)/bin/python
+	$(PY) -m pip install --quiet -r requirements-audit.txt
+	@touch $@
 
 # Azurite needs Node.js 20: the machine's own, else the one from PyPI.
 node_modules/.ready: package.json package-lock.json | $(VENV)/bin/python

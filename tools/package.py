@@ -1,8 +1,8 @@
 """Makes the zip that is deployed: ``python -m tools.package [FILE]``.
 
 It holds the tree without what ``.funcignore`` names. Dependencies are not inside: Azure installs
-``requirements.txt`` when the zip is deployed with a remote build. The same tree gives the same
-bytes.
+``requirements.txt``, each package by its hash, when the zip is deployed with a remote build. The
+same tree gives the same bytes.
 """
 
 import os
