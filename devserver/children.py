@@ -7,6 +7,8 @@ import subprocess
 import sys
 from collections.abc import Mapping, Sequence
 
+from devserver.logs import new_file
+
 _PR_SET_PDEATHSIG = 1
 PATIENCE = 8.0
 """Seconds between asking a process to end and ending it."""
@@ -20,16 +22,19 @@ class Child:
     ) -> None:
         """Start it; it ends with this process even if that is killed (on Linux)."""
         self.name = name
+        log = None if quiet else new_file(name, environ)
         self.process = subprocess.Popen(
             command,
             env=dict(environ),
             stdin=subprocess.DEVNULL,
-            stdout=subprocess.PIPE if quiet else None,
-            stderr=subprocess.STDOUT if quiet else None,
+            stdout=subprocess.PIPE if quiet else log,
+            stderr=subprocess.STDOUT if quiet else log,
             text=True,
             start_new_session=True,  # Ctrl-C reaches this process only, which ends the others
             preexec_fn=_die_with_parent if sys.platform == "linux" else None,
         )
+        if log is not None:
+            os.close(log)
 
     @property
     def ended(self) -> int | None:

@@ -12,6 +12,7 @@ import azure.functions as func
 from croniter import croniter
 
 import function_app
+from devserver import logs
 from shared.failures import trace
 
 logger = logging.getLogger(__name__)
@@ -66,7 +67,7 @@ def run(
 
 def main() -> None:
     """Run all timers until told to stop."""
-    logging.basicConfig(level=logging.WARNING, format="%(levelname)s %(name)s: %(message)s")
+    logs.configure()
     stopping = threading.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: stopping.set())

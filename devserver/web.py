@@ -1,18 +1,18 @@
 """The web process: ``python -m devserver.web PORT``."""
 
-import logging
 import sys
 from pathlib import Path
 
 import uvicorn
 
 import function_app
+from devserver import logs
 from devserver.functions_host import FunctionsHost, route_prefix, routes_of
 
 
 def main(port: int) -> None:
     """Serve the function app on the loopback interface until told to stop."""
-    logging.basicConfig(level=logging.WARNING, format="%(levelname)s %(name)s: %(message)s")
+    logs.configure()
     prefix = route_prefix(Path(function_app.__file__).parent)
     host = FunctionsHost(routes_of(function_app.app, prefix))
     uvicorn.run(

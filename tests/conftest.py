@@ -7,6 +7,7 @@ from hypothesis import settings
 
 from devserver.app import LocalApp
 from devserver.azurite import Azurite
+from tests.support.secrets_in_logs import leaks_in
 
 settings.register_profile("steady", deadline=None)  # a busy machine is not a failure
 settings.load_profile("steady")
@@ -22,6 +23,19 @@ FAST = {
     "MODEL_POLL_SECONDS": "0.3",
     "METRICS_SECONDS": "5",
 }
+
+
+@pytest.fixture(scope="session", autouse=True)
+def logs(tmp_path_factory):
+    """Folder of all that processes of the app log, at their wordiest; no secret may be in it.
+
+    It is set up first and torn down last, so that whatever a test has started has been stopped.
+    """
+    folder = tmp_path_factory.mktemp("logs")
+    os.environ |= {"DEVSERVER_LOGS": str(folder), "DEVSERVER_LOG_LEVEL": "DEBUG"}
+    yield folder
+    keys = [FAST["PERSONALIZER_KEY_1"], FAST["PERSONALIZER_KEY_2"]]
+    assert leaks_in(folder, keys) == {}
 
 
 @pytest.fixture(scope="session")

@@ -17,7 +17,9 @@ from shared.contract.evaluations import INTERVALS, MAX_POLICIES
 from shared.contract.features import MAX_DEPTH
 from shared.contract.fields import MAX_FLOAT32, MAX_ID
 from shared.contract.rank import MAX_ACTIONS
-from shared.contract.service_configuration import EXPORT, INT32, MAX_SAS_URI, OPTIMIZATION, WAIT
+from shared.contract.sas_uri import MAX_LENGTH as MAX_SAS_URI
+from shared.contract.sas_uri import PATTERN as SAS_URI
+from shared.contract.service_configuration import EXPORT, INT32, OPTIMIZATION, WAIT
 from shared.events.learning_mode import LearningMode
 from shared.events.rewards import Aggregation
 from shared.learner.arguments import MAX_LENGTH
@@ -220,8 +222,8 @@ class ServiceConfiguration(Body, kw_only=True):
     ]
     log_mirror_enabled: Annotated[bool | None, Meta(description="Kept, not acted upon.")] = None
     log_mirror_sas_uri: Annotated[
-        Annotated[str, Meta(max_length=MAX_SAS_URI)] | None,
-        Meta(description="Kept, not acted upon."),
+        Annotated[str, Meta(max_length=MAX_SAS_URI, pattern=f"^({SAS_URI})?$")] | None,
+        Meta(description="Kept, never contacted; empty for none."),
     ] = None
     last_configuration_edit_date: Annotated[
         str | None, Meta(description="UTC without a zone; set by the service.")

@@ -12,6 +12,7 @@ from shared.contract.durations import parse_date, parse_duration, render_date, r
 from shared.contract.errors import ContractError, ErrorCode
 from shared.contract.fields import check_number, decode, kind, named, parse_object, refuser
 from shared.contract.policy import explored
+from shared.contract.sas_uri import EXPECTED, is_sas_uri
 from shared.contract.versions import ApiVersion
 from shared.events.learning_mode import LearningMode
 from shared.events.rewards import Aggregation, RewardSettings
@@ -23,7 +24,6 @@ WAIT = (timedelta(seconds=1), timedelta(days=60))
 """Limits of the reward wait time; the retired service stopped at 2 days."""
 EXPORT = (timedelta(seconds=1), timedelta(days=7))
 OPTIMIZATION = (timedelta(days=1), timedelta(days=3650))
-MAX_SAS_URI = 4096
 
 _refuse = refuser(ErrorCode.INVALID_SERVICE_CONFIGURATION)
 _OWN_CODES = {
@@ -256,11 +256,8 @@ def _log_mirror(members: dict[str, Any], current: LogMirror) -> LogMirror:
     if enabled is not None and type(enabled) is not bool:
         raise _refuse("logMirrorEnabled", "logMirrorEnabled must be a boolean.")
     uri = members.get("logMirrorSasUri")
-    if uri is not None and (type(uri) is not str or len(uri) > MAX_SAS_URI):
-        raise _refuse(
-            "logMirrorSasUri",
-            f"logMirrorSasUri must be a string of up to {MAX_SAS_URI} characters.",
-        )
+    if uri is not None and (type(uri) is not str or not is_sas_uri(uri)):
+        raise _refuse("logMirrorSasUri", f"logMirrorSasUri must be {EXPECTED}.")
     return LogMirror(
         current.enabled if enabled is None else enabled, current.sas_uri if uri is None else uri
     )

@@ -8,6 +8,7 @@ from azure.core import MatchConditions
 from azure.core.exceptions import HttpResponseError, ResourceExistsError, ResourceNotFoundError
 from azure.storage.blob.aio import BlobLeaseClient, BlobServiceClient, ContainerClient
 
+from shared.services.jobs import JobKind
 from shared.services.ports import (
     Blob,
     Conflict,
@@ -24,6 +25,8 @@ SLOWEST = 1 << 20
 
 RELEASE_WITHIN = 2.0
 """Seconds that giving a lease back may take; it ends by itself."""
+
+_NAMED_BY_CALLERS = frozenset(JobKind)
 
 
 class AzureBlobStore:
@@ -68,7 +71,7 @@ class AzureBlobStore:
 
     async def delete(self, name: str) -> None:
         """See ``BlobStore``."""
-        async with translated(f"delete {name}"):
+        async with translated(f"delete {_shown(name)}"):
             try:
                 await self._client.delete_blob(name)
             except ResourceNotFoundError:
@@ -94,37 +97,37 @@ class AzureBlobStore:
         except Conflict:
             pass  # it is there already, perhaps leased
         lease = BlobLeaseClient(self._client.get_blob_client(name))
-        async with translated(f"lease {name}"):
+        async with translated(f"lease {_shown(name)}"):
             await lease.acquire(lease_duration=seconds)
         try:
             yield _AzureLease(lease, name)
         finally:
             try:
-                async with translated(f"release {name}", RELEASE_WITHIN):
+                async with translated(f"release {_shown(name)}", RELEASE_WITHIN):
                     await lease.release()
             except StorageError:
                 pass  # it ends by itself
 
     async def _download(self, name: str, **options: Any) -> Blob:
-        async with translated(f"read {name}"):
+        async with translated(f"read {_shown(name)}"):
             try:
                 stream = await self._client.download_blob(name, **options)
             except ResourceNotFoundError as exc:
                 if not error_code(exc):
                     raise StorageUnavailable(f"could not read {name}: not storage's 404") from exc
-                raise MissingBlob(f"{name} is missing") from exc
+                raise MissingBlob(f"{_shown(name)} is missing") from exc
             except HttpResponseError as exc:
                 if exc.status_code == 304:
                     raise _NotModified from exc
                 raise
-        async with translated(f"read {name}", transfer_time(stream.size)):
+        async with translated(f"read {_shown(name)}", transfer_time(stream.size)):
             return Blob(await stream.readall(), stream.properties.etag)
 
     async def _upload(self, name: str, data: bytes, **options: Any) -> str:
         blob = self._client.get_blob_client(name)
         await self._ensure_container()
         for last in (False, True):
-            async with translated(f"write {name}", transfer_time(len(data))):
+            async with translated(f"write {_shown(name)}", transfer_time(len(data))):
                 try:
                     answer = await blob.upload_blob(data, **options)
                 except ResourceNotFoundError:
@@ -157,11 +160,18 @@ def transfer_time(size: int) -> float:
     return errors.PATIENCE + size / SLOWEST
 
 
+def _shown(name: str) -> str:
+    """Return a blob's name as it may be logged: ids that callers make up are left out."""
+    loop, _, rest = name.partition("/")
+    kind = rest.partition("/")[0]
+    return f"{loop}/{kind}/..." if kind in _NAMED_BY_CALLERS else name
+
+
 class _AzureLease:
     def __init__(self, lease: BlobLeaseClient, name: str) -> None:
         self._lease = lease
         self._name = name
 
     async def renew(self) -> None:
-        async with translated(f"renew the lease of {self._name}"):
+        async with translated(f"renew the lease of {_shown(self._name)}"):
             await self._lease.renew()
