@@ -18,7 +18,7 @@ from urllib.parse import parse_qsl, unquote
 
 import azure.functions as func
 
-from shared.failures import trace
+from shared.services.failures import trace
 
 logger = logging.getLogger(__name__)
 

@@ -13,7 +13,7 @@ from croniter import croniter
 
 import function_app
 from devserver import logs
-from shared.failures import trace
+from shared.services.failures import trace
 
 logger = logging.getLogger(__name__)
 

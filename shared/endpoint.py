@@ -22,8 +22,8 @@ from shared.contract.errors import (
 from shared.contract.fields import check_size
 from shared.contract.operations import HOT_MARGIN, KEY_HEADER, Access, Operation, Surface
 from shared.contract.versions import ApiVersion, parse_version
-from shared.failures import trace
 from shared.learner.features import FeatureError
+from shared.services.failures import trace
 from shared.services.loop_registry import digest, opens
 from shared.services.loop_state import DEFAULT_LOOP, UnknownLoop
 from shared.services.meter import record_call

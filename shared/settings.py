@@ -12,6 +12,8 @@ import msgspec
 class SettingsError(Exception):
     """An app setting is missing or wrong; the app must not start."""
 
+    written_for_logs = True
+
 
 @dataclass(frozen=True, slots=True)
 class AppSetting:

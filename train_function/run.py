@@ -9,7 +9,7 @@ import time
 import msgspec
 
 from shared import wiring
-from shared.failures import trace
+from shared.services.failures import trace
 from shared.services.loop_state import UnknownLoop
 from shared.services.ports import StorageError
 from shared.services.train import TrainingReport

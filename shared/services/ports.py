@@ -16,6 +16,8 @@ Clock = Callable[[], datetime]
 class StorageError(Exception):
     """Something stored could not be read or written."""
 
+    written_for_logs = True
+
 
 class StorageUnavailable(StorageError):
     """Storage did not answer, or asked to be left alone, within the time allowed.

@@ -8,6 +8,7 @@ from datetime import timedelta
 
 from shared.learner.checkpoint import CheckpointError, loads
 from shared.learner.policy import Policy
+from shared.services.failures import trace
 from shared.services.loop_settings import LoopSettings
 from shared.services.loop_state import (
     DEFAULT_LOOP,
@@ -291,7 +292,7 @@ class LoopReader:
     def _tell(self, exc: Exception) -> None:
         """Tell of a look that failed, once for each reason."""
         if not isinstance(exc, StorageError):
-            logger.error("loop %s could not be refreshed", self.loop, exc_info=exc)
+            logger.error("loop %s could not be refreshed: %s", self.loop, trace(exc))
             return
         self.watch.documents.failed(exc)
         if not isinstance(exc, StorageUnavailable):

@@ -114,7 +114,9 @@ class AzureBlobStore:
                 stream = await self._client.download_blob(name, **options)
             except ResourceNotFoundError as exc:
                 if not error_code(exc):
-                    raise StorageUnavailable(f"could not read {name}: not storage's 404") from exc
+                    raise StorageUnavailable(
+                        f"could not read {_shown(name)}: not storage's 404"
+                    ) from exc
                 raise MissingBlob(f"{_shown(name)} is missing") from exc
             except HttpResponseError as exc:
                 if exc.status_code == 304:

@@ -1,18 +1,13 @@
 """What may be logged of an exception: its type and where it happened.
 
 Messages of libraries quote what they could not handle: a feature, a key, an address with its
-signature. Only those of errors that are written for the person on call are kept.
+signature. Only those of errors that say so (``written_for_logs``) are kept.
 """
 
 import traceback
 from pathlib import Path
 
-from shared.contract.errors import ContractError
-from shared.services.ports import StorageError
-from shared.settings import SettingsError
-
-_WRITTEN_FOR_LOGS = (ContractError, StorageError, SettingsError)
-_ROOT = Path(__file__).resolve().parent.parent
+_ROOT = Path(__file__).resolve().parents[2]
 
 
 def trace(exc: BaseException) -> str:
@@ -22,7 +17,7 @@ def trace(exc: BaseException) -> str:
     current: BaseException | None = exc
     while current is not None and id(current) not in seen:
         seen.add(id(current))
-        message = f": {current}" if isinstance(current, _WRITTEN_FOR_LOGS) else ""
+        message = f": {current}" if getattr(current, "written_for_logs", False) else ""
         lines.append(f"{type(current).__module__}.{type(current).__qualname__}{message}")
         lines += [
             f"  {_place(frame.filename)}:{frame.lineno} {frame.name}"
