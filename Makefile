@@ -7,7 +7,7 @@ NODE = $$($(PY) -c 'from devserver.azurite import find_node; print(find_node())'
 PY := $(VENV)/bin/python
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
-.PHONY: audit lock fuzz-api run doctor test demo bench load soak quality package check setup clean
+.PHONY: audit lock fuzz fuzz-api run doctor test demo bench load soak quality package check setup clean
 
 run: $(VENV)/.run $(VENDOR)
 	@PORT=$(PORT) $(PY) -m devserver
@@ -59,6 +59,11 @@ audit: $(VENV)/.audit node_modules/.ready
 # Takes half an hour and more; what came back is in artifacts/fuzz-api.json.
 fuzz-api: $(VENV)/.test node_modules/.ready
 	FUZZ_EXAMPLES=500 $(PY) -m pytest tests/contract/test_fuzz.py
+
+# A million inputs for each parser take about two hours of one core; EXECUTIONS=10000 a few minutes.
+fuzz: $(VENV)/.test
+	@$(PY) -m pip install --quiet -r requirements-fuzz.txt
+	@EXECUTIONS=$(EXECUTIONS) PARSERS=$(PARSERS) $(PY) -m tests.fuzz
 
 setup: $(VENV)/.test $(VENDOR)
 

@@ -116,6 +116,10 @@ class ErrorCode(Enum):
         return self.value.status
 
 
+MOST_TEXT = 512
+"""Characters of an error's message and of its target."""
+
+
 class ContractError(Exception):
     """A request is refused.
 
@@ -150,6 +154,11 @@ def sentence(error: Exception) -> str:
     return f"{text[:1].upper()}{text[1:]}."
 
 
+def _short(text: str) -> str:
+    """Return a text without what is too much of it: callers' names of fields have no limit."""
+    return text if len(text) <= MOST_TEXT else f"{text[:MOST_TEXT]}..."
+
+
 def render_error(
     error: ContractError, *, code_header: bool = False
 ) -> tuple[int, dict[str, str], bytes]:
@@ -159,9 +168,9 @@ def render_error(
         error: What is wrong.
         code_header: Repeat the code in a header, as version 2022-09-01-preview does.
     """
-    body = {"code": error.code.text, "message": error.message}
+    body = {"code": error.code.text, "message": _short(error.message)}
     if error.target is not None:
-        body["target"] = error.target
+        body["target"] = _short(error.target)
     headers = {}
     if code_header:
         headers["x-ms-error-code"] = error.code.text

@@ -166,7 +166,7 @@ def _policies(value: Any) -> tuple[NamedPolicy, ...]:
     if type(value) is not list:
         raise refuse("policies", f"policies must be an array, not {kind(value)}.")
     if len(value) > MAX_POLICIES:
-        raise refuse("policies", f"A maximum of {MAX_POLICIES} custom policies are allowed")
+        raise refuse("policies", f"A maximum of {MAX_POLICIES} custom policies are allowed.")
     policies = tuple(_policy(item, f"policies[{index}]") for index, item in enumerate(value))
     if len({policy.name for policy in policies}) < len(policies):
         raise ContractError(

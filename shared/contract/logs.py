@@ -69,7 +69,7 @@ def _text(time: datetime) -> str:
 def _time(parameters: Mapping[str, str], name: str, default: datetime) -> datetime:
     text = parameters.get(name)
     if text is None:
-        return default
+        return max(default, EARLIEST)
     try:
         # A plus sign that was not percent-encoded arrives as a space.
         time = parse_date(text.replace(" ", "+"))

@@ -9,7 +9,7 @@ from typing import TypeVar
 import msgspec
 
 from shared.contract.errors import ContractError, ErrorCode
-from shared.contract.fields import parse_object
+from shared.contract.fields import decode, parse_object, refuser
 from shared.contract.policy import declared_policy
 from shared.contract.service_configuration import merge_service_configuration
 from shared.services.loop_settings import LoopSettings
@@ -51,7 +51,9 @@ def parse_loop_document(body: bytes, clock: Clock) -> LoopDocument:
     for name in members:
         if name not in _NAMES:
             raise ContractError(
-                ErrorCode.BAD_REQUEST, f"A loop has {' and '.join(_NAMES)}, not {name!r}.", name
+                ErrorCode.BAD_REQUEST,
+                f"A loop has {' and '.join(_NAMES)}, not {name!r}.",
+                name or "body",
             )
     configuration = _member(members, "serviceConfiguration")
     policy = _member(members, "policy")
@@ -71,9 +73,8 @@ def parse_loop_document(body: bytes, clock: Clock) -> LoopDocument:
         return current
 
     change(LoopSettings(policy_name="", last_edit=clock()))
-    canonical = msgspec.json.encode(
-        msgspec.json.decode(msgspec.json.encode(members)), order="deterministic"
-    )
+    whole = decode(msgspec.json.encode(members), "body", refuser(ErrorCode.BAD_REQUEST))
+    canonical = msgspec.json.encode(whole, order="deterministic")
     return LoopDocument(hashlib.sha256(canonical).hexdigest(), change)
 
 

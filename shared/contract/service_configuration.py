@@ -95,7 +95,7 @@ def merge_service_configuration(
     known = {name.lower() for name in _REQUIRED + _OPTIONAL}
     for name in fields:
         if name.lower() not in known:
-            raise _refuse(name, f"There is no field {name!r} in a service configuration.")
+            raise _refuse(name or "body", f"There is no field {name!r} in a service configuration.")
     present = msgspec.json.decode(render_service_configuration(current, ApiVersion.V1_0))
     kept = {name: present[name] for name in _REQUIRED}
     return _changed(kept | _members(fields), current, now)

@@ -7,6 +7,7 @@ decision was never found. Members that are not named here are skipped.
 """
 
 import gzip
+import zlib
 from collections.abc import Callable, Iterator
 from io import BufferedReader
 from typing import TypeVar
@@ -203,7 +204,7 @@ def _lines(stream: BufferedReader) -> Iterator[tuple[int, bytes | None]]:
             too_long = len(text) > MAX_LINE
             while too_long and text and not text.endswith(b"\n"):
                 text = source.readline(MAX_LINE)
-        except (OSError, EOFError) as exc:
+        except (OSError, EOFError, zlib.error) as exc:
             raise LogError(number, "the log cannot be read on: its compression is damaged") from exc
         if not text and not too_long:
             return

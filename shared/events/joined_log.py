@@ -10,6 +10,7 @@ for all of them, stand beside them in ``o``.
 
 from collections.abc import Iterable, Iterator
 from datetime import datetime
+from typing import Annotated
 
 import msgspec
 
@@ -19,12 +20,15 @@ from shared.events.learning_mode import LearningMode
 from shared.events.observation import Observation
 from shared.events.rewards import RewardSettings, aggregate
 
+Moment = Annotated[datetime, msgspec.Meta(tz=True)]
+"""A time that is read with its zone, or not at all."""
+
 
 class LoggedObservation(msgspec.Struct, omit_defaults=True):
     """A reward (``v``, of the slot ``Index``) or an activation (``ActionTaken``) of the event."""
 
     EventId: str
-    Timestamp: datetime
+    Timestamp: Moment
     Id: str
     v: float | None = None
     ActionTaken: bool = False
@@ -45,7 +49,7 @@ class LogLine(msgspec.Struct, omit_defaults=True, kw_only=True):
     label_action: int = msgspec.field(name="_label_Action")
     label_index: int = msgspec.field(name="_labelIndex")
     o: list[LoggedObservation]
-    Timestamp: datetime
+    Timestamp: Moment
     Version: str
     EventId: str
     a: list[int]
@@ -73,7 +77,7 @@ class SlotOutcome(msgspec.Struct, kw_only=True):
 class SlotsLogLine(msgspec.Struct, omit_defaults=True, kw_only=True):
     """One closed event over slots as logged; Vowpal Wabbit needs ``c`` before ``_outcomes``."""
 
-    Timestamp: datetime
+    Timestamp: Moment
     Version: str
     EventId: str
     c: msgspec.Raw
@@ -85,6 +89,11 @@ class SlotsLogLine(msgspec.Struct, omit_defaults=True, kw_only=True):
     deferred: bool = msgspec.field(name="DeferredAction", default=False)
     Mode: LearningMode = LearningMode.ONLINE
     Bucket: int
+
+    def __post_init__(self) -> None:
+        """Refuse what no decision over slots can be."""
+        if len(self.outcomes) != len(self.baseline):
+            raise ValueError("slots and baseline actions differ in number")
 
 
 AnyLogLine = LogLine | SlotsLogLine

@@ -28,8 +28,10 @@ class CheckpointError(ValueError):
     """The bytes are not a whole, undamaged checkpoint."""
 
 
-_Count = Annotated[int, msgspec.Meta(ge=0)]
-_Positive = Annotated[float, msgspec.Meta(ge=0)]
+_MOST = float(np.finfo(np.float32).max)
+_Count = Annotated[int, msgspec.Meta(ge=0, le=1 << 53)]
+_Positive = Annotated[float, msgspec.Meta(ge=0, le=_MOST)]
+_Finite = Annotated[float, msgspec.Meta(ge=-_MOST, le=_MOST)]
 
 
 class _Header(msgspec.Struct, forbid_unknown_fields=True):
@@ -41,11 +43,11 @@ class _Header(msgspec.Struct, forbid_unknown_fields=True):
     norms: list[_Positive]
     total_weights: list[_Positive]
     time: _Positive
-    lowest: float
-    highest: float
+    lowest: _Finite
+    highest: _Finite
     gravity: _Positive = 0.0
-    contraction: Annotated[float, msgspec.Meta(gt=0)] = 1.0
-    lowest_cost: Annotated[float, msgspec.Meta(le=0)] = 0.0
+    contraction: Annotated[float, msgspec.Meta(gt=0, le=_MOST)] = 1.0
+    lowest_cost: Annotated[float, msgspec.Meta(ge=-_MOST, le=0)] = 0.0
     highest_cost: _Positive = 0.0
     sampling: Annotated[str, msgspec.Meta(pattern="^[0-9a-f]{1,16}$")] = "0"
     choices: _Count | None = None
@@ -111,7 +113,7 @@ def loads(data: bytes) -> Learner:
         raise CheckpointError("the model is damaged: its checksum differs")
     try:
         return _loads(body)
-    except (struct.error, msgspec.DecodeError, ArgumentsError) as exc:
+    except (struct.error, msgspec.DecodeError, UnicodeDecodeError, ArgumentsError) as exc:
         raise CheckpointError(f"the model cannot be read: {exc}") from exc
 
 

@@ -31,9 +31,10 @@ class Sensitivity:
         self._labels = labels
         self._gradients = regressor.gradients.copy()
         self._scales = regressor.scales.copy()
-        self._norm = np.float32(regressor.norms[0])
-        self._total_weight = np.float32(regressor.total_weights[0])
-        self._rate = np.float32(regressor.rate(1.0))
+        with np.errstate(over="ignore"):
+            self._norm = np.float32(regressor.norms[0])
+            self._total_weight = np.float32(regressor.total_weights[0])
+            self._rate = np.float32(regressor.rate(1.0))
 
     def evidence(
         self,

@@ -10,7 +10,8 @@ from enum import StrEnum
 import msgspec
 
 from shared.events.event_ids import storage_key
-from shared.services.ports import Blob, BlobStore, Conflict, StorageError
+from shared.services.ports import Blob, BlobStore, Conflict
+from shared.services.stored import decoded
 
 
 class JobKind(StrEnum):
@@ -124,7 +125,4 @@ class JobService:
 
 
 def _decode(blob: Blob) -> Job:
-    try:
-        return msgspec.json.decode(blob.data, type=Job)
-    except msgspec.DecodeError as exc:
-        raise StorageError(f"a job is damaged: {exc}") from exc
+    return decoded("a job", msgspec.json.Decoder(Job).decode, blob.data)

@@ -8,6 +8,7 @@ from datetime import UTC, date, datetime, timedelta
 
 from shared.events.joined_log import AnyLogLine, decode_lines
 from shared.services.ports import BlobStore, StorageError
+from shared.services.stored import decoded, decompressed
 
 
 @dataclass(frozen=True, slots=True, order=True)
@@ -62,7 +63,7 @@ class LogStore:
         if blob is None:
             raise StorageError(f"{found.name} was deleted while it was read")
         # Not in the event loop: the same process may be answering Rank.
-        return await asyncio.to_thread(lambda: list(decode_lines(gzip.decompress(blob.data))))
+        return await asyncio.to_thread(decode_blob, found.name, blob.data)
 
     async def drop(self, epoch: int, before: int) -> None:
         """Delete what is of earlier epochs, and what ended before a bucket."""
@@ -72,6 +73,15 @@ class LogStore:
                 break  # names sort by day, epoch and time: the rest is newer
             if found.epoch < epoch or found.end < before:
                 await self._blobs.delete(name)
+
+
+def decode_blob(name: str, data: bytes) -> list[AnyLogLine]:
+    """Return the lines of a blob's bytes.
+
+    Raises:
+        StorageError: It is damaged.
+    """
+    return decoded(name, lambda text: list(decode_lines(text)), decompressed(name, data))
 
 
 def log_name(loop: str, epoch: int, start: int, end: int) -> str:

@@ -9,14 +9,15 @@ from collections.abc import AsyncIterator, Callable
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
+from typing import Annotated
 
 import msgspec
 
 from shared.services.loop_settings import LoopSettings
 from shared.services.loop_state import (
     DEFAULT_LOOP,
-    UNREADABLE,
     Loops,
+    Moment,
     UnknownLoop,
     lock_name,
     state_name,
@@ -31,6 +32,7 @@ from shared.services.ports import (
     StorageError,
     StorageUnavailable,
 )
+from shared.services.stored import decoded
 
 PREFIX = "_loops/"
 """Of the blobs that hold records; no loop's name begins with an underscore."""
@@ -71,11 +73,11 @@ class LoopRecord:
     """
 
     name: str
-    created: datetime
-    epoch: int = 0
-    key_digests: tuple[str, ...] = ()
+    created: Moment
+    epoch: Annotated[int, msgspec.Meta(ge=0)] = 0
+    key_digests: tuple[Annotated[str, msgspec.Meta(pattern="^[0-9a-f]{64}$")], ...] = ()
     declared: str = ""
-    deleted: datetime | None = None
+    deleted: Moment | None = None
 
 
 Change = Callable[[LoopSettings], LoopSettings]
@@ -345,7 +347,4 @@ def _blob_name(loop: str) -> str:
 
 
 def _decode(blob: Blob) -> LoopRecord:
-    try:
-        return msgspec.json.decode(blob.data, type=LoopRecord)
-    except UNREADABLE as exc:
-        raise StorageError(f"a loop's record is damaged: {exc}") from exc
+    return decoded("a loop's record", msgspec.json.Decoder(LoopRecord).decode, blob.data)

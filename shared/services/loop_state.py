@@ -8,12 +8,14 @@ import hashlib
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
+from typing import Annotated
 
 import msgspec
 
 from shared.learner.arguments import with_epsilon
 from shared.services.loop_settings import AutoOptimization, LoopSettings
 from shared.services.ports import Blob, BlobStore, Clock, Conflict, EventSpace, StorageError
+from shared.services.stored import decoded
 
 DEFAULT_LOOP = "default"
 """The loop that is served at the root; it always exists."""
@@ -24,15 +26,22 @@ HISTORY = 20
 RETRAIN_FROM = timedelta(days=2)
 """How much of the joined log a reset loop learns again, as in the retired service."""
 
+MOST_SHARDS = 1024
+LONGEST_BUCKET = 3600
+"""Seconds."""
 
 WAITS_PER_STEP = 16
 """A step spans at least a 16th of the reward wait, so that no row is read much more often."""
 
-UNREADABLE = (msgspec.DecodeError, UnicodeError, RecursionError)
-"""What decoding a document raises that is none."""
-
 LONGEST_STEP = timedelta(hours=12)
 """What a step of training spans at most; a reader of the log looks back one day for its start."""
+
+
+Bucket = Annotated[int, msgspec.Meta(ge=0, le=10**11)]
+"""The start of a bucket in unix seconds; what is read from a damaged document is within bounds."""
+
+Moment = Annotated[datetime, msgspec.Meta(tz=True)]
+"""A time that is read with its zone, or not at all."""
 
 
 class UnknownLoop(Exception):
@@ -83,8 +92,8 @@ class ModelInfo:
     """
 
     version: str
-    created: datetime
-    modified: datetime
+    created: Moment
+    modified: Moment
     learned: int
 
 
@@ -92,16 +101,16 @@ class ModelInfo:
 class Replay:
     """A reset loop learns its joined log again, from ``position`` until ``until`` (buckets)."""
 
-    position: int
-    until: int
+    position: Bucket
+    until: Bucket
 
 
 @dataclass(frozen=True, slots=True)
 class LastRead:
     """The buckets of the last step and the rows found in them, for the audit of the next."""
 
-    start: int
-    end: int
+    start: Bucket
+    end: Bucket
     rows: int
 
 
@@ -125,18 +134,18 @@ class LoopState:
         history: Versions published before, newest first.
     """
 
-    epoch: int
-    shards: int
-    bucket_seconds: int
-    cursor: int
+    epoch: Annotated[int, msgspec.Meta(ge=0)]
+    shards: Annotated[int, msgspec.Meta(ge=1, le=MOST_SHARDS)]
+    bucket_seconds: Annotated[int, msgspec.Meta(ge=1, le=LONGEST_BUCKET)]
+    cursor: Bucket
     fingerprint: str = ""
     trained: ModelInfo | None = None
     published: ModelInfo | None = None
-    published_at: datetime | None = None
+    published_at: Moment | None = None
     replay: Replay | None = None
     counters: Counters = Counters()
     last_read: LastRead | None = None
-    last_training: datetime | None = None
+    last_training: Moment | None = None
     history: tuple[str, ...] = ()
 
     def space(self, loop: str) -> EventSpace:
@@ -220,20 +229,18 @@ def encode(document: LoopState | LoopSettings) -> bytes:
     return msgspec.json.format(msgspec.json.encode(document), indent=1)
 
 
+_decode_state = msgspec.json.Decoder(LoopState).decode
+_decode_settings = msgspec.json.Decoder(LoopSettings).decode
+
+
 def decode_state(blob: Blob) -> LoopState:
     """Parse a stored state."""
-    try:
-        return msgspec.json.decode(blob.data, type=LoopState)
-    except UNREADABLE as exc:
-        raise StorageError(f"the loop's state is damaged: {exc}") from exc
+    return decoded("the loop's state", _decode_state, blob.data)
 
 
 def decode_settings(blob: Blob) -> LoopSettings:
     """Parse stored settings."""
-    try:
-        return msgspec.json.decode(blob.data, type=LoopSettings)
-    except UNREADABLE as exc:
-        raise StorageError(f"the loop's settings are damaged: {exc}") from exc
+    return decoded("the loop's settings document", _decode_settings, blob.data)
 
 
 @dataclass(frozen=True, slots=True)

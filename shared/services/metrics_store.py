@@ -14,7 +14,8 @@ from datetime import datetime
 import msgspec
 
 from shared.services.metrics_row import Row
-from shared.services.ports import BlobStore, EventSpace, StorageError
+from shared.services.ports import BlobStore, EventSpace
+from shared.services.stored import decoded
 
 SLOT = 300
 HOUR = 3600
@@ -159,7 +160,4 @@ def _rows(pages: Mapping[str, bytes]) -> list[tuple[int, Row]]:
 
 
 def _page(name: str, data: bytes) -> Page:
-    try:
-        return _decode(data)
-    except msgspec.DecodeError as exc:
-        raise StorageError(f"{name} is damaged: {exc}") from exc
+    return decoded(name, _decode, data)

@@ -1,18 +1,21 @@
 """How events become table rows: their keys, and payloads cut to the size of a property."""
 
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from functools import lru_cache
-from typing import Any
+from typing import Any, TypeVar
 
 import msgspec
 
 from shared.events.event_ids import shard_of, storage_key
 from shared.events.interaction import AnyInteraction, Interaction, SlotsInteraction
 from shared.events.observation import Observation
-from shared.services.ports import EntityTooLarge, EventSpace
+from shared.services.ports import EntityTooLarge, EventSpace, StorageError
+from shared.services.stored import decoded
+
+T = TypeVar("T")
 
 PROPERTY_BYTES = 64 * 1024
 PROPERTIES = 14
@@ -98,15 +101,23 @@ def observation_keys(event_id: str) -> tuple[str, str]:
 
 
 def row_interaction(row: Mapping[str, Any]) -> AnyInteraction:
-    """Return the interaction of a row."""
+    """Return the interaction of a row.
+
+    Raises:
+        StorageError: It is damaged.
+    """
     if row.get("kind") == SLOTS:
-        return _SLOTS_INTERACTION.decode(_join(row))
-    return _INTERACTION.decode(_join(row))
+        return _decoded(row, _SLOTS_INTERACTION.decode)
+    return _decoded(row, _INTERACTION.decode)
 
 
 def row_observation(row: Mapping[str, Any]) -> Observation:
-    """Return the observation of a row."""
-    return _OBSERVATION.decode(_join(row))
+    """Return the observation of a row.
+
+    Raises:
+        StorageError: It is damaged.
+    """
+    return _decoded(row, _OBSERVATION.decode)
 
 
 def row_bucket(row: Mapping[str, Any]) -> int:
@@ -124,6 +135,18 @@ def _split(payload: bytes) -> dict[str, bytes]:
         f"data{index}": payload[start : start + PROPERTY_BYTES]
         for index, start in enumerate(range(0, len(payload), PROPERTY_BYTES))
     }
+
+
+def _decoded(row: Mapping[str, Any], decode: Callable[[bytes], T]) -> T:
+    try:
+        payload = _join(row)
+    except (KeyError, TypeError) as exc:
+        raise StorageError(f"row {_key(row)} has no payload") from exc
+    return decoded(f"row {_key(row)}", decode, payload)
+
+
+def _key(row: Mapping[str, Any]) -> str:
+    return f"{row.get('PartitionKey')}/{row.get('RowKey')}"
 
 
 def _join(row: Mapping[str, Any]) -> bytes:

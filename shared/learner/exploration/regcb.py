@@ -38,6 +38,8 @@ class RegCB(msgspec.Struct, frozen=True):
         lowest, highest = self.costs.bounds(scores, history.events)
         limit = min(lowest) if self.optimistic else min(highest)
         support = [low <= limit for low in lowest]
+        if not any(support):  # numbers have overflown
+            support = [True] * len(lowest)
         if self.optimistic and self.first_only:
             support = [action == lowest.index(limit) for action in range(len(lowest))]
         return with_floor([each / sum(support) for each in support], epsilon)

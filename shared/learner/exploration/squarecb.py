@@ -40,7 +40,8 @@ class SquareCB(msgspec.Struct, frozen=True):
         count = len(costs)
         if self.costs is not None:
             lowest, highest = self.costs.bounds(scores, history.events)
-            used = [action for action in used if lowest[action] <= min(highest)]
+            plausible = [action for action in used if lowest[action] <= min(highest)]
+            used = plausible or used  # none is where numbers overflow
             count = 1  # VW counts the actions that are better than all before them, best first
         gamma = self.gamma(history)
         best = min(used, key=costs.__getitem__)
