@@ -127,3 +127,10 @@ interface Policy {
   name: string;
   arguments: string;
 }
+
+/** What an instance knows of itself and its storage; more than the page reads. */
+interface Health {
+  ready: boolean;
+  storageSince: string | null;
+  unloggedDecisions: number;
+}

@@ -177,7 +177,8 @@ async def _handled(
 ) -> bytes | Answer:
     loop = req.route_params.get("loop", DEFAULT_LOOP)
     process = await wiring.process()
-    await authenticate(process, req, loop, described.access)
+    caller = await authenticate(process, req, loop, described.access)
+    _check_rate(process, caller)
     version = ApiVersion.V1_1_PREVIEW_3
     if described.surface is Surface.PERSONALIZER:
         version = parse_version(req.route_params.get("version"), req.params.get("api-version"))
@@ -189,8 +190,8 @@ async def _handled(
 
 async def authenticate(
     process: wiring.Process, req: func.HttpRequest, loop: str, access: Access = Access.LOOP
-) -> None:
-    """Let a request in by its key or, without one, by its bearer token.
+) -> str:
+    """Let a request in by its key or, without one, by its bearer token; return who calls.
 
     Raises:
         ContractError: As the retired service's gateway refused.
@@ -199,10 +200,19 @@ async def authenticate(
     scheme, _, token = req.headers.get("Authorization", "").partition(" ")
     if key:
         await _check_key(process, key, loop, access)
-    elif scheme.lower() == "bearer":
-        await _check_token(process, token.strip(), loop, access)
-    else:
-        raise ContractError(ErrorCode.UNAUTHORIZED, _NO_KEY)
+        return digest(key)
+    if scheme.lower() == "bearer":
+        return await _check_token(process, token.strip(), loop, access)
+    raise ContractError(ErrorCode.UNAUTHORIZED, _NO_KEY)
+
+
+def _check_rate(process: wiring.Process, caller: str) -> None:
+    """Refuse a caller who calls too often; before the body is looked at."""
+    wait = process.limit.wait(caller) if process.limit else 0.0
+    if wait:
+        seconds = math.ceil(wait)
+        message = f"Rate limit is exceeded. Try again in {seconds} seconds."
+        raise ContractError(ErrorCode.TOO_MANY_CALLS, message, retry_after=seconds)
 
 
 async def _check_key(process: wiring.Process, key: str, loop: str, access: Access) -> None:
@@ -228,18 +238,23 @@ async def _check_key(process: wiring.Process, key: str, loop: str, access: Acces
     raise ContractError(ErrorCode.UNAUTHORIZED, _WRONG_KEY.format(hint=hint))
 
 
-async def _check_token(process: wiring.Process, token: str, loop: str, access: Access) -> None:
-    """Check a bearer token: its app roles stand for a key of the app, or of one loop."""
+async def _check_token(process: wiring.Process, token: str, loop: str, access: Access) -> str:
+    """Check a bearer token and return whose it is.
+
+    Its app roles stand for a key of the app, or of one loop.
+    """
     if process.tokens is None:
         raise ContractError(ErrorCode.UNAUTHORIZED, _NO_TOKENS)
     from shared.entra import OWNER_ROLE, loop_role
 
     needed = [OWNER_ROLE, loop_role(loop)] if access is Access.LOOP else [OWNER_ROLE]
-    if (await process.tokens.roles(token)).isdisjoint(needed):
+    subject, roles = await process.tokens.holder(token)
+    if roles.isdisjoint(needed):
         raise ContractError(
             ErrorCode.INVALID_API_ACCESS,
             f"The bearer token is genuine, but has none of the app roles {', '.join(needed)}.",
         )
+    return subject
 
 
 def response(

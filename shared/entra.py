@@ -58,7 +58,11 @@ class TokenChecker:
         self._fetching = asyncio.Lock()
 
     async def roles(self, token: str) -> frozenset[str]:
-        """Return the app roles of a genuine token.
+        """Return the app roles of a genuine token; see ``holder``."""
+        return (await self.holder(token))[1]
+
+    async def holder(self, token: str) -> tuple[str, frozenset[str]]:
+        """Return the object id of who holds a genuine token, and its app roles.
 
         Raises:
             ContractError: It is not genuine, not for this app, not valid now, or cannot be
@@ -81,7 +85,8 @@ class TokenChecker:
         except _UNREADABLE as exc:
             raise _refused(_reason(exc)) from exc
         roles = claims.get("roles")
-        return frozenset(map(str, roles if isinstance(roles, list) else ()))
+        subject = claims.get("oid") or claims.get("sub") or ""
+        return str(subject), frozenset(map(str, roles if isinstance(roles, list) else ()))
 
     async def _key(self, kid: str) -> Any:
         known = kid in self._keys

@@ -38,9 +38,18 @@ APP_SETTINGS = (
     AppSetting("SHARDS", "8", "Parts that share the writing of events; fixed for a loop's life."),
     AppSetting("BUCKET_SECONDS", "60", "Time slot learned as a whole; fixed for a loop's life."),
     AppSetting("WRITE_DEADLINE_SECONDS", "8", "How long Rank and Reward try to store an event."),
+    AppSetting(
+        "SERVE_UNLOGGED_AFTER_SECONDS",
+        "",
+        "After how long Rank answers a decision that could not be stored; never, if not set.",
+    ),
     AppSetting("CLOCK_SKEW_SECONDS", "5", "By how much clocks of instances may differ."),
     AppSetting("MODEL_POLL_SECONDS", "5", "How often an instance looks for a new model."),
     AppSetting("METRICS_SECONDS", "300", "Width of the narrowest row of metrics."),
+    AppSetting(
+        "RATE_LIMIT_PER_SECOND", "0", "Calls a second of one key or identity per instance; 0: any."
+    ),
+    AppSetting("RATE_LIMIT_BURST", "100", "Calls that one may make at once before that counts."),
     AppSetting(
         "APPLICATIONINSIGHTS_CONNECTION_STRING",
         "",
@@ -96,6 +105,9 @@ class Settings:
     insights: str = field(repr=False)
     loops: Mapping[str, bytes]
     entra: EntraSettings | None = None
+    unlogged_after: timedelta | None = None
+    calls_per_second: float = 0
+    burst: float = 100
 
     @classmethod
     def from_environ(cls, environ: Mapping[str, str]) -> "Settings":
@@ -134,6 +146,9 @@ class Settings:
             insights=given["APPLICATIONINSIGHTS_CONNECTION_STRING"],
             loops=_loops(given["LOOPS"]),
             entra=_entra(given),
+            unlogged_after=_unlogged_after(given),
+            calls_per_second=_number(given, "RATE_LIMIT_PER_SECOND", 0, 1e6),
+            burst=_number(given, "RATE_LIMIT_BURST", 1, 1e6),
         )
 
 
@@ -142,6 +157,11 @@ def _part_of_an_hour(given: Mapping[str, str], name: str) -> int:
     if 3600 % seconds:
         raise SettingsError(f"{name} must divide an hour without rest, such as 5, 60 or 300")
     return seconds
+
+
+def _unlogged_after(given: Mapping[str, str]) -> timedelta | None:
+    name = "SERVE_UNLOGGED_AFTER_SECONDS"
+    return timedelta(seconds=_number(given, name, 0.05, 60)) if given[name] else None
 
 
 def _entra(given: Mapping[str, str]) -> EntraSettings | None:

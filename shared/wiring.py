@@ -33,6 +33,7 @@ from shared.services.metrics_store import MetricsStore
 from shared.services.model import ModelService
 from shared.services.ports import BlobStore, EventStore, StorageError, StorageUnavailable
 from shared.services.rank import RankService
+from shared.services.rate_limit import RateLimit
 from shared.services.reward import RewardService
 from shared.services.serving import LoopReader
 from shared.services.storage_watch import StorageWatch
@@ -124,7 +125,7 @@ def build(
         loop=loop,
         loops=loops,
         reader=reader,
-        rank=RankService(reader, stores.events, now, writing, meter),
+        rank=RankService(reader, stores.events, now, writing, meter, settings.unlogged_after),
         reward=RewardService(reader, stores.events, now, writing, meter),
         models=ModelService(loop, loops, stores.blobs, now),
         train=TrainService(
@@ -151,6 +152,7 @@ class Process:
         registry: Which loops there are.
         declared: Whether the loops that the settings declare have been applied.
         watch: Whether storage answers.
+        limit: How often each caller may call; None unless the settings limit it.
         tokens: Checks bearer tokens; None unless the settings accept them.
     """
 
@@ -167,6 +169,11 @@ class Process:
         self._declaring: asyncio.Task[None] | None = None
         self._declare_from = 0.0
         self.watch = StorageWatch(now)
+        self.limit = (
+            RateLimit(settings.calls_per_second, settings.burst)
+            if settings.calls_per_second
+            else None
+        )
         self.tokens = _token_checker(settings)
 
     async def application(self, loop: str = DEFAULT_LOOP) -> Application:
@@ -247,6 +254,8 @@ def declared_loops(settings: Settings) -> dict[str, LoopDocument]:
 @asynccontextmanager
 async def azure_stores(settings: Settings) -> AsyncIterator[Stores]:
     """Open Azure's stores, with the connection string if there is one, else by identity."""
+    # It warns of every error's answer without storage's own text; our log tells once (the watch).
+    logging.getLogger("azure.storage.blob._shared.response_handlers").setLevel(logging.ERROR)
     table_options: dict[str, Any] = {"retry_total": 2, "connection_timeout": 4, "read_timeout": 8}
     blob_options = table_options | {"max_single_get_size": FIRST_PART}
     blob_options |= {"initial_backoff": 0.2, "increment_base": 2, "random_jitter_range": 1}

@@ -23,6 +23,13 @@ def test_the_app_does_not_start_when_no_key_could_be_resolved():
         settings(PERSONALIZER_KEY_1=UNRESOLVED)
 
 
+@pytest.mark.parametrize("seconds", ["0", "61", "never"])
+def test_an_impossible_time_for_unlogged_decisions_is_refused(seconds):
+    assert settings(PERSONALIZER_KEY_1=KEY).unlogged_after is None
+    with pytest.raises(SettingsError, match="SERVE_UNLOGGED_AFTER_SECONDS"):
+        settings(PERSONALIZER_KEY_1=KEY, SERVE_UNLOGGED_AFTER_SECONDS=seconds)
+
+
 def test_an_identity_needs_both_endpoints_and_no_connection_string():
     uris = {
         "DATA_STORAGE": "",

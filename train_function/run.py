@@ -11,7 +11,7 @@ import msgspec
 from shared import wiring
 from shared.services.failures import trace
 from shared.services.loop_state import UnknownLoop
-from shared.services.ports import StorageError
+from shared.services.ports import StorageError, StorageUnavailable
 from shared.services.train import TrainingReport
 
 logger = logging.getLogger(__name__)
@@ -62,7 +62,8 @@ async def _train_all() -> None:
             except UnknownLoop:
                 pass  # it was deleted in the meantime
             except Exception as exc:  # noqa: BLE001 (others must be trained)
-                logger.error("loop %s cannot be trained: %s", loop, trace(exc))
+                why = exc if isinstance(exc, StorageUnavailable) else trace(exc)
+                logger.error("loop %s cannot be trained: %s", loop, why)
                 failed.append(loop)
     if failed:
         raise StorageError(f"loops that could not be trained: {', '.join(failed)}")

@@ -11,6 +11,7 @@ import { showFunnel } from "./funnel.js";
 import { rewardsPanel } from "./rewards.js";
 import { chosenLoop, offerLoops, remember, reveal, signIn, signOut } from "./session.js";
 import { showSettings } from "./settings.js";
+import { showStorage } from "./storage.js";
 import { showSummary } from "./summary.js";
 import { trainingPanel } from "./training.js";
 
@@ -26,6 +27,7 @@ const range = byId("range", HTMLSelectElement);
 const live = byId("live", HTMLInputElement);
 const status = byId("status", HTMLElement);
 const problem = byId("problem", HTMLElement);
+const storage = byId("storage", HTMLElement);
 
 /** @type {number | undefined} */
 let next;
@@ -53,7 +55,7 @@ async function showLoops() {
 async function refresh() {
   clearTimeout(next);
   try {
-    await Promise.all([showMetrics(), showLatest(), showInForce(), showFindings()]);
+    await Promise.all([showHealth(), showMetrics(), showLatest(), showInForce(), showFindings()]);
     fill(status, `Updated ${formatRecent(new Date().toISOString())}`);
     fill(problem);
   } catch (error) {
@@ -63,6 +65,10 @@ async function refresh() {
   }
   clearTimeout(next);
   if (live.checked && !document.hidden) next = setTimeout(() => void refresh(), EVERY[range.value] ?? 10_000);
+}
+
+async function showHealth() {
+  showStorage(storage, await api.send("GET", "health"));
 }
 
 async function showMetrics() {

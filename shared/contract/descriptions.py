@@ -51,6 +51,7 @@ from shared.contract.operations import (
     RESET_POLICY,
     REWARD,
     TRAIN,
+    UNLOGGED_HEADER,
     Operation,
 )
 from shared.services.loop_settings import DEFAULT_ARGUMENTS
@@ -206,6 +207,7 @@ _POLICY_CODES = (
     ErrorCode.INVALID_POLICY_CONFIGURATION,
     ErrorCode.AUTO_OPTIMIZATION_WITH_SLOTS,
 )
+_UNLOGGED = {UNLOGGED_HEADER: "`true` if the decision could not be stored; off unless set."}
 _MODEL_FILE = "attachment; filename=model.vw, or model.vw.zip if it is signed."
 
 DESCRIPTIONS: Mapping[Operation, Description] = {
@@ -217,6 +219,7 @@ DESCRIPTIONS: Mapping[Operation, Description] = {
         refusals=(ErrorCode.INVALID_RANK_REQUEST, ErrorCode.CONFLICT),
         examples={"a drink": RANKED},
         answer=DECIDED,
+        headers=_UNLOGGED,
     ),
     REWARD: Description(
         "Events",
@@ -248,6 +251,7 @@ DESCRIPTIONS: Mapping[Operation, Description] = {
             ],
             "eventId": "visit-2",
         },
+        headers=_UNLOGGED,
     ),
     MULTI_SLOT_REWARD: Description(
         "Multi-slot",

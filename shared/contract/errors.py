@@ -94,6 +94,9 @@ class ErrorCode(Enum):
     )
     UNAUTHORIZED = _Code("401", 401, "The key or bearer token is missing or wrong.")
     METHOD_NOT_ALLOWED = _Code("MethodNotAllowed", 405, "The path exists for other methods.")
+    TOO_MANY_CALLS = _Code(
+        "429", 429, "This key or identity calls more often than the app's settings allow."
+    )
     CONFLICT = _Code("Conflict", 409, "Somebody else is changing the same thing; try again.")
     INTERNAL_SERVER_ERROR = _Code("InternalServerError", 500, "A fault of the service itself.")
     STORAGE_UNAVAILABLE = _Code(

@@ -10,6 +10,8 @@ from shared.contract.paths import path_of
 PREFIX = "personalizer"
 LOOPS = "loops"
 KEY_HEADER = "Ocp-Apim-Subscription-Key"
+UNLOGGED_HEADER = "x-personalizer-unlogged"
+"""Of an answer to Rank whose decision could not be stored; its value is ``true``."""
 
 MAX_MODEL_BYTES = 200 << 20
 """What the Functions host lets through by default."""

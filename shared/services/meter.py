@@ -63,6 +63,13 @@ RANKED_EVENTS = Metric(
     "Decisions; `explored` if for another action than the most probable one, or with none such.",
     ("loop", "explored"),
 )
+UNLOGGED_DECISIONS = Metric(
+    "UnloggedDecisions",
+    "{event}",
+    Kind.COUNTER,
+    "Decisions that were answered although they could not be stored; they are never learned.",
+    LOOP,
+)
 MODEL_LOAD_FAILURES = Metric(
     "ModelLoadFailures",
     "{failure}",
@@ -117,6 +124,7 @@ METRICS = (
     LATENCY,
     STORAGE_RETRIES,
     RANKED_EVENTS,
+    UNLOGGED_DECISIONS,
     MODEL_LOAD_FAILURES,
     MODEL_AGE,
     TRAINING_LAG,

@@ -1,7 +1,8 @@
 """Rank: decide which action to take, and store the decision before it is answered."""
 
 from collections.abc import Sequence
-from datetime import datetime
+from datetime import datetime, timedelta
+from typing import Any
 
 from shared.events.event_ids import draw, new_event_id
 from shared.events.interaction import (
@@ -18,10 +19,31 @@ from shared.learner.layout import action_json, decision_json, slot_json, slots_j
 from shared.learner.policy import choose, drawn_first, uniform
 from shared.learner.slots import SlotDecision, decide_slots
 from shared.services.append import EventWriter, Writing
-from shared.services.meter import RANKED_EVENTS, SILENT, Meter
-from shared.services.ports import Clock, Conflict, EventSpace, EventStore
+from shared.services.meter import RANKED_EVENTS, SILENT, UNLOGGED_DECISIONS, Meter
+from shared.services.ports import (
+    Clock,
+    Conflict,
+    EntityTooLarge,
+    EventSpace,
+    EventStore,
+    StorageError,
+    StorageUnavailable,
+)
 from shared.services.rank_request import Action, RankRequest, Slot, SlotsRankRequest
 from shared.services.serving import LoopReader, ServedLoop
+
+
+class NotLogged(StorageUnavailable):
+    """A decision could not be stored in time, and the owner wants it answered all the same.
+
+    Attributes:
+        interaction: The decision, of the kind that was asked for.
+    """
+
+    def __init__(self, interaction: AnyInteraction) -> None:
+        """Hand out a decision that is not stored, as far as is known."""
+        super().__init__("the decision could not be stored")
+        self.interaction: Any = interaction
 
 
 class RankService:
@@ -34,12 +56,17 @@ class RankService:
         clock: Clock,
         writing: Writing,
         meter: Meter = SILENT,
+        unlogged_after: timedelta | None = None,
     ) -> None:
-        """Decide with what ``reader`` serves and store into ``events``."""
+        """Decide with what ``reader`` serves and store into ``events``.
+
+        With ``unlogged_after``, what could not be stored by then may be answered: ``NotLogged``.
+        """
         self._reader = reader
         self._events = events
         self._clock = clock
         self._meter = meter
+        self._patience = None if unlogged_after is None else unlogged_after.total_seconds()
         self._writer = EventWriter(reader, events, clock, writing, meter)
 
     async def rank(self, request: RankRequest) -> Interaction:
@@ -49,6 +76,7 @@ class RankService:
 
         Raises:
             StorageUnavailable: The decision could not be stored in time.
+            NotLogged: Likewise, and it may be answered.
             EntityTooLarge: The request is larger than a stored event can be.
             WrongKindOfLoop: The loop is one with slots.
         """
@@ -63,6 +91,7 @@ class RankService:
 
         Raises:
             StorageUnavailable: The decision could not be stored in time.
+            NotLogged: Likewise, and it may be answered.
             EntityTooLarge: The request is larger than a stored event can be.
             WrongKindOfLoop: The loop is none with slots.
         """
@@ -77,7 +106,16 @@ class RankService:
             return await self._events.add_interaction(space, bucket, interaction)
 
         slots = isinstance(interaction, SlotsInteraction)
-        stored = await self._writer.write(insert, slots=slots)
+        try:
+            stored = await self._writer.write(insert, slots=slots, within=self._patience)
+        except (EntityTooLarge, Conflict):
+            raise
+        except StorageError as exc:
+            if self._patience is None:
+                raise
+            self._reader.watch.unlogged += 1
+            self._meter.record(UNLOGGED_DECISIONS, 1, loop=self._reader.loop)
+            raise NotLogged(interaction) from exc
         explored = "true" if stored.explored else "false"
         self._meter.record(RANKED_EVENTS, 1, loop=self._reader.loop, explored=explored)
         return stored

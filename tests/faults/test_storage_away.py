@@ -1,19 +1,19 @@
 """Real processes whose storage goes away: they answer in time, never forget, and recover."""
 
+import json
 import os
-import socket
-import sys
 import time
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack
 
 import pytest
 
 from devserver.app import LocalApp
 from devserver.azurite import Azurite
-from devserver.children import Child
 from tests.conftest import FAST
 from tests.support.bad_storage import WAYS, BadStorage
 from tests.support.simulation import call
+from tests.support.web import Web
 
 DEADLINE = 1.0
 IN_TIME = DEADLINE + 1.0 + 3.0
@@ -23,20 +23,6 @@ ENVIRON = {**os.environ, **FAST, "WRITE_DEADLINE_SECONDS": str(DEADLINE)}
 ACTIONS = [{"id": name, "features": [{"kind": name}]} for name in "ab"]
 KEY = FAST["PERSONALIZER_KEY_1"]
 OF_LOOP = "loops/shop/"
-
-
-class Web:
-    """A web process of its own."""
-
-    def __init__(self, environ):
-        with socket.socket() as found:
-            found.bind(("127.0.0.1", 0))
-            port = found.getsockname()[1]
-        self.url, self.key = f"http://127.0.0.1:{port}/", KEY
-        self._child = Child("web", [sys.executable, "-m", "devserver.web", str(port)], environ)
-
-    def stop(self):
-        self._child.stop()
 
 
 @pytest.fixture(scope="module")
@@ -60,7 +46,6 @@ def app(storage):
         app.loop_key = made["keys"][0]
         assert call(app, "PUT", "personalizer/v1.0/configurations/service", settings(app))[0] == 200
         yield app
-        storage.comes_back()
 
 
 def settings(app):
@@ -89,7 +74,7 @@ def timed(request, *args):
 REFUSED = (503, "StorageUnavailable", True)
 
 
-def until(holds, seconds=20):
+def until(holds, seconds=60):
     deadline = time.monotonic() + seconds
     while not holds():
         assert time.monotonic() < deadline
@@ -101,19 +86,15 @@ def test_rank_and_reward_are_refused_in_time_and_go_on_by_themselves(app, storag
     event = way.replace(" ", "-")
     until(lambda: rank(app, f"{event}-before")[0] == 201)
     until(lambda: rank(app, f"{event}-before", OF_LOOP, app.loop_key)[0] == 201)
-    storage.goes_away(way)
-    try:
-        with ThreadPoolExecutor(16) as pool:
-            calls = [
-                pool.submit(timed, request, app, f"{event}-{number}", *where)
-                for number in range(4)
-                for request in (rank, reward)
-                for where in (("", app.key), (OF_LOOP, app.loop_key))
-            ]
-            health = call(app, "GET", "health")
-            found = [future.result() for future in calls]
-    finally:
-        storage.comes_back()
+    with storage.away(way), ThreadPoolExecutor(16) as pool:
+        calls = [
+            pool.submit(timed, request, app, f"{event}-{number}", *where)
+            for number in range(4)
+            for request in (rank, reward)
+            for where in (("", app.key), (OF_LOOP, app.loop_key))
+        ]
+        health = call(app, "GET", "health")
+        found = [future.result() for future in calls]
 
     assert found == [REFUSED] * len(found)
     assert health[0] == 200
@@ -131,60 +112,72 @@ def test_training_and_health_go_on_by_themselves(app):
     assert call(app, "GET", "health")[1]["storage"] == "reachable"
 
 
-@pytest.mark.parametrize("way", ["hangs", "refuses"])
-def test_who_starts_or_manages_while_storage_is_away_is_told_and_then_served(app, storage, way):
+def test_who_starts_or_manages_while_storage_is_away_is_told_and_then_served(app, storage):
     until(lambda: call(app, "GET", "health/ready")[0] == 200)
-    storage.goes_away(way)
-    web = Web({**ENVIRON, "DATA_STORAGE": storage.connection_string})
-    try:
-        with ThreadPoolExecutor(8) as pool:
+    with ExitStack() as stack:
+        with storage.away("hangs"), ThreadPoolExecutor(8) as pool:
             managed = pool.submit(call, app, "GET", "personalizer/v1.0/configurations/service")
-            until(lambda: answers(web))
+            web = stack.enter_context(Web({**ENVIRON, "DATA_STORAGE": storage.connection_string}))
             calls = [
-                pool.submit(timed, request, web, f"early-{way}", *where)
+                pool.submit(timed, request, web, "early", *where)
                 for request in (rank, reward)
                 for where in (("", KEY), (OF_LOOP, app.loop_key))
             ]
             found = [future.result() for future in calls]
-            assert call(web, "GET", "health")[1]["ready"] is False
             status, answer = managed.result()
-        assert (status, answer["error"]["code"]) == (503, "StorageUnavailable")
-        assert found == [REFUSED] * len(found)
-        until(lambda: call(app, "GET", "health/ready")[0] == 503)
-        status, health = call(app, "GET", "health")
-        assert (status, health["alive"], health["storage"]) == (200, True, "unreachable")
-        assert health["storageSince"] > health["lastPoll"]
+            early = call(web, "GET", "health")
+            until(lambda: call(app, "GET", "health/ready")[0] == 503)
+            late = call(app, "GET", "health")
 
-        storage.comes_back()
         for each in (web, app):
-            until(lambda each=each: rank(each, f"late-{way}")[0] == 201)
-            until(lambda each=each: rank(each, f"late-{way}", OF_LOOP, app.loop_key)[0] == 201)
+            until(lambda each=each: rank(each, "late")[0] == 201)
+            until(lambda each=each: rank(each, "late", OF_LOOP, app.loop_key)[0] == 201)
             until(lambda each=each: call(each, "GET", "health/ready")[0] == 200)
-    finally:
-        web.stop()
-        if storage.way:
-            storage.comes_back()
+
+    assert (status, answer["error"]["code"]) == (503, "StorageUnavailable")
+    assert found == [REFUSED] * len(found)
+    for status, health in (early, late):
+        assert (status, health["alive"], health["storage"]) == (200, True, "unreachable")
+    assert late[1]["storageSince"] > late[1]["lastPoll"]
 
 
-def answers(web):
-    try:
-        return call(web, "GET", "health")[0] == 200
-    except OSError:
-        return False
+def test_an_owner_may_have_decisions_answered_unlogged_marked_and_counted(app, storage):
+    environ = {"SERVE_UNLOGGED_AFTER_SECONDS": "0.3", "DATA_STORAGE": storage.connection_string}
+    with Web({**ENVIRON, **environ}) as web:
+        until(lambda: marked(web, "logged") == (201, None))
+        with storage.away("refuses"):
+            found = marked(web, "unlogged")
+            refused = timed(reward, web, "unlogged")
+            health = call(web, "GET", "health")[1]
+        until(lambda: marked(web, "logged-again") == (201, None))
+
+    assert found == (201, "true")
+    assert refused == REFUSED
+    assert health["unloggedDecisions"] == 1
 
 
-def test_storage_gets_few_more_requests_than_there_are_calls_during_an_outage(app, storage):
-    until(lambda: rank(app, "storm-before")[0] == 201)
-    storage.goes_away("answers 500")
-    try:
-        began, seen, calls = time.monotonic(), storage.requests, 0
-        with ThreadPoolExecutor(8) as pool:
-            for found in pool.map(lambda n: rank(app, f"storm-{n}"), range(400)):
-                calls += 1
-                assert found[0] == 503
-        arrived, took = storage.requests - seen, time.monotonic() - began
-    finally:
-        storage.comes_back()
+def marked(web, event_id):
+    """Return status of a Rank, and what its header says of an unlogged decision."""
+    body = json.dumps({"eventId": event_id, "actions": ACTIONS}).encode()
+    status, headers, _ = web.send("POST", "personalizer/v1.0/rank", body)
+    return status, headers.get("x-personalizer-unlogged")
 
-    polls = 3 * 4 * took / 0.15  # of the web and the timer process: a loop each, thrice tried
-    assert arrived <= 1.2 * calls + 20 + took + polls
+
+def test_an_outage_brings_neither_a_storm_of_requests_nor_one_of_log_lines(app, storage):
+    environ = {**ENVIRON, "DATA_STORAGE": storage.connection_string}
+    with Web(environ, quiet=True) as web:
+        until(lambda: rank(web, "storm-before")[0] == 201)
+        with storage.away("answers 500"), ThreadPoolExecutor(8) as pool:
+            began, seen = time.monotonic(), storage.requests
+            found = list(pool.map(lambda n: rank(web, f"storm-{n}")[0], range(400)))
+            arrived, took = storage.requests - seen, time.monotonic() - began
+            until(lambda: call(web, "GET", "health/ready")[0] == 503)
+            rank(web, "storm-later")
+        until(lambda: rank(web, "storm-after")[0] == 201)
+        until(lambda: call(web, "GET", "health/ready")[0] == 200)
+
+    assert found == [503] * len(found)
+    polls = 3 * 3 * took / 0.15  # of three processes, each tried thrice
+    assert arrived <= 1.2 * len(found) + 20 + took + polls
+    assert 2 <= len(web.log) <= 20  # away and back again, of each part of storage
+    assert not any("storm" in line for line in web.log)

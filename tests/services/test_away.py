@@ -10,14 +10,15 @@ from shared.services import append, serving
 from shared.services.append import Writing
 from shared.services.loop_registry import LoopRegistry
 from shared.services.loop_state import settings_name, state_name
-from shared.services.ports import StorageError, StorageUnavailable
-from shared.services.rank import RankService
+from shared.services.ports import EntityTooLarge, StorageError, StorageUnavailable
+from shared.services.rank import NotLogged, RankService
 from shared.services.rank_request import RankRequest
 from shared.services.retries import RetryBudget
 from shared.services.reward import RewardService
 from shared.services.serving import LoopReader
 from shared.services.storage_watch import SeldomLogger, StorageWatch
 from tests.services.test_training import ACTIONS, LOOP, World
+from tests.support.recorded import RecordedMeter
 
 REQUEST = RankRequest("e", b"[]", ACTIONS)
 DEADLINE = 0.4
@@ -159,6 +160,51 @@ async def test_storage_that_asks_for_a_moment_gets_it(world, monkeypatch):
     await world.reward.reward("e", 1.0)
 
     assert 0.1 in slept
+
+
+def unlogging(world, meter):
+    writing = Writing(timedelta(seconds=60), timedelta(0))
+    after = timedelta(seconds=0.1)
+    return RankService(world.reader, world.events, world.clock, writing, meter, after)
+
+
+@pytest.mark.parametrize("way", [refuses, hangs])
+async def test_a_decision_is_handed_out_unlogged_only_if_the_owner_wants_it(world, way):
+    meter = RecordedMeter()
+    stored = await world.rank.rank(REQUEST)
+    world.way = way
+
+    with pytest.raises(NotLogged) as served:
+        await unlogging(world, meter).rank(REQUEST)
+    with pytest.raises(StorageUnavailable) as refused:
+        await world.rank.rank(REQUEST)
+
+    assert not isinstance(refused.value, NotLogged)
+    assert served.value.interaction.ranking == stored.ranking
+    assert world.watch.unlogged == 1
+    assert meter.sums["UnloggedDecisions", LOOP] == 1
+    assert ("RankedEvents", LOOP, "true") not in meter.sums
+
+
+async def test_a_loop_that_was_never_loaded_is_not_served_unlogged(world):
+    world.way = refuses
+
+    with pytest.raises(StorageUnavailable) as refused:
+        await unlogging(world, RecordedMeter()).rank(REQUEST)
+
+    assert not isinstance(refused.value, NotLogged)
+    assert world.watch.unlogged == 0
+
+
+async def test_what_can_never_be_stored_is_refused_also_where_unlogged_decisions_are_wanted(world):
+    async def too_large():
+        raise EntityTooLarge("too large")
+
+    await world.rank.rank(REQUEST)
+    world.way = too_large
+
+    with pytest.raises(EntityTooLarge):
+        await unlogging(world, RecordedMeter()).rank(REQUEST)
 
 
 @pytest.mark.parametrize("way", [refuses, hangs])

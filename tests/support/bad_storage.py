@@ -3,7 +3,7 @@
 import asyncio
 import re
 import threading
-from contextlib import suppress
+from contextlib import contextmanager, suppress
 
 WAYS = (
     "hangs",
@@ -57,8 +57,17 @@ class BadStorage:
         self._thread.join()
         self._loop.close()
 
+    @contextmanager
+    def away(self, way):
+        """Be away in some way while the block runs, for those who are connected as well."""
+        self.goes_away(way)
+        try:
+            yield
+        finally:
+            self.comes_back()
+
     def goes_away(self, way):
-        """Go away in some way, for those who are connected as well."""
+        """Go away, until ``comes_back``."""
         self.way = way
         if way == "refuses":
             self._do(self._close())

@@ -72,7 +72,11 @@ def test_calls_decisions_and_training_are_measured(ingestion):
         "APPLICATIONINSIGHTS_STATSBEAT_DISABLED_ALL": "true",
         "OTEL_METRIC_EXPORT_INTERVAL": "500",
     }
-    rare = {"StorageRetries", "ModelLoadFailures"}  # faults, which the services' tests provoke
+    rare = {
+        "StorageRetries",
+        "UnloggedDecisions",
+        "ModelLoadFailures",
+    }  # faults, which the services' tests provoke
     with LocalApp(environ) as app:
         client = App(app.url.rstrip("/"), app.key)
         path = "personalizer/v1.0/configurations/service"
