@@ -10,8 +10,8 @@ from datetime import timedelta
 import azure.functions as func
 import jwt
 import pytest
-from cryptography.hazmat.primitives import serialization
-from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.hazmat.primitives import hashes, serialization
+from cryptography.hazmat.primitives.asymmetric import ec, padding
 
 from devserver.app import LocalApp
 from shared.contract.errors import ContractError, ErrorCode
@@ -181,6 +181,28 @@ async def test_a_token_that_names_no_good_algorithm_is_refused(issuer, checker, 
 
     assert code is ErrorCode.UNAUTHORIZED
     assert issuer.fetches == 0
+
+
+@pytest.mark.parametrize(
+    "header",
+    [{"kid": ["one"]}, {"kid": {"one": 1}}, {"kid": None}, {"kid": 1}, {"kid": "one\0"},
+     {"kid": "../../../dev/null"}, {"kid": "one' or '1'='1"}, {"kid": "ONE"},
+     {"jku": "https://evil.example/keys", "kid": "two"}, {"x5u": "https://x.example", "kid": "2"},
+     {"crit": ["exp"], "kid": "one"}],
+    ids=str,
+)  # fmt: skip
+async def test_a_header_names_a_key_of_the_tenant_and_decides_nothing_else(checker, header):
+    """The key is looked up among those that were fetched, never where the token says."""
+    attacker = new_key()
+    header = {**header, "jwk": public_jwk(attacker, "one")}
+    claims = {"aud": AUDIENCE, "iss": V2, "exp": int(time.time()) + 600, "roles": [OWNER_ROLE]}
+    signing = unsigned(claims, alg="RS256", **header).rstrip(".").encode()
+    signature = attacker.sign(signing, padding.PKCS1v15(), hashes.SHA256())
+    token = f"{signing.decode()}.{base64.urlsafe_b64encode(signature).rstrip(b'=').decode()}"
+
+    code, _ = await refusal(checker, token)
+
+    assert code is ErrorCode.UNAUTHORIZED
 
 
 DEEP = base64.urlsafe_b64encode(b'{"alg":' + b"[" * 40_000).decode()
