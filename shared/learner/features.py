@@ -37,6 +37,8 @@ class _Decision(msgspec.Struct, forbid_unknown_fields=True, gc=False):
     actions: list[msgspec.Raw] = msgspec.field(name="_multi")
 
 
+_ACTIONS = b',"_multi":['
+_LONGEST_END = 1 << 20
 _decode_usual = msgspec.json.Decoder(_Decision).decode
 
 
@@ -208,17 +210,69 @@ def shared_features(
     return _walk({name: _decoded(text) for name, text in namespaces.items()}, zeros)
 
 
-def split_decision(text: bytes) -> tuple[dict[str, msgspec.Raw], list[msgspec.Raw]]:
+def split_decision(
+    text: bytes,
+) -> tuple[dict[str, msgspec.Raw], Sequence[bytes | msgspec.Raw]]:
     """Return the shared namespaces and the actions of a decision's JSON text, undecoded.
 
     Raises:
         FeatureError: The text is not an object with a list of actions.
     """
+    return _latest_end.split(text) or _split(text)
+
+
+def as_texts(actions: Sequence[bytes | msgspec.Raw]) -> Sequence[bytes]:
+    """Return actions that ``split_decision`` returned as bytes."""
+    return actions if type(actions) is tuple else list(map(bytes, actions))
+
+
+def _split(text: bytes) -> tuple[dict[str, msgspec.Raw], list[msgspec.Raw]]:
     try:
         usual = _decode_usual(text)
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
         return _split_unusual(text)
     return {"FromUrl": usual.FromUrl}, usual.actions
+
+
+class _LatestEnd:
+    """How the latest decisions ended, if alike: a list of actions that comes again is not reread.
+
+    A text ``P,"_multi":[...]}`` has the members of the objects ``P}`` and ``{"_multi":[...]}``,
+    whatever it is that stands in the brackets and behind them, if ``P}`` is one of JSON and not
+    empty.
+    """
+
+    def __init__(self) -> None:
+        self._seen = b""
+        self._known: tuple[bytes, dict[str, msgspec.Raw], tuple[bytes, ...]] = (b"", {}, ())
+
+    def split(self, text: bytes) -> tuple[dict[str, msgspec.Raw], tuple[bytes, ...]] | None:
+        """Return what ``split_decision`` does; None of a decision that does not end as others."""
+        start = text.find(_ACTIONS)
+        end, others, actions = self._known
+        if start < 0:
+            return None
+        if len(text) - start != len(end) or not text.endswith(end):
+            end, others, actions = text[start:], {}, ()
+            if end != self._seen:
+                self._seen = end if len(end) < _LONGEST_END else b""
+                return None
+        try:
+            members = _decode_decision(text[:start] + b"}")
+        except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+            return None
+        if not members:
+            return None  # there is a comma in front of the actions
+        if not actions:
+            others, read = _split(b"{" + end[1:])
+            actions = tuple(map(bytes, read))
+            self._known = end, others, actions
+        members.pop("_multi", None)
+        members.update(others)
+        return members, actions
+
+
+_latest_end = _LatestEnd()
 
 
 def _split_unusual(text: bytes) -> tuple[dict[str, msgspec.Raw], list[msgspec.Raw]]:

@@ -36,7 +36,7 @@ class Row(msgspec.Struct, gc=False):
         rounds: Which features to update together, so that every slot sees its features in their
             order; None if no two features share a slot.
         growths: How often scales had grown when what follows was worked out; -1 if it was not.
-        rates: Each feature's rate, but for its gradients' part.
+        rates: Each feature's rate, but for its gradients' part; times its value if these have none.
         norm: The sum of x²/N².
         ignored: Sum of the squares of features that count in combinations only: plain updates are
             smaller for them all the same (``total_sum_feat_sq`` in VW).
@@ -114,6 +114,8 @@ class GradientDescent:
             and (self._half or settings.power_t == 0.0)
             and not self._regularized
         )
+        self._rates_vary = settings.adaptive and self._half  # with every update
+        self._number = np.zeros((), np.float32)
         self._rate = settings.learning_rate
         if not settings.adaptive and not settings.normalized:
             self._rate *= settings.initial_t**settings.power_t
@@ -130,16 +132,20 @@ class GradientDescent:
         shared = np.any(ordered[:, 1:] == ordered[:, :-1], axis=1).tolist()
         rounds = [_rounds(own) if any_ else None for own, any_ in zip(slots, shared, strict=True)]
         found = list(map(Row, slots, values, sizes, squares, rounds))
-        self._foresee(found, slots, sizes, squares)
+        self._foresee(found, slots, values, sizes, squares)
         return found
 
-    def _foresee(self, rows: Sequence[Row], slots: Slots, sizes: Floats, squares: Floats) -> None:
+    def _foresee(
+        self, rows: Sequence[Row], slots: Slots, values: Floats, sizes: Floats, squares: Floats
+    ) -> None:
         """Work out what follows from scales, of the rows that these are large enough for."""
         if not self._can_be_steady or not slots.size:
             return
         scales = self.scales.take(slots)
         steady = np.all(sizes <= scales, axis=1).tolist()
         rates, terms = self._by_scale(scales, squares)
+        if not self._rates_vary:
+            rates = rates * values
         norms = np.add.accumulate(terms, axis=1)[:, -1].tolist()
         for row, is_steady, its_rates, norm in zip(rows, steady, rates, norms, strict=True):
             if is_steady and row.rounds is None:
@@ -182,12 +188,16 @@ class GradientDescent:
         Returns:
             False if a number was not finite; nothing has changed then.
         """
+        self._number[()] = label
+        label = self._number.item()
         if row.growths >= 0 and not offset:
             if row.growths < self._growths:
-                self._foresee((row,), row.slots[None], row.sizes[None], row.squares[None])
+                self._foresee(
+                    (row,), row.slots[None], row.values[None], row.sizes[None], row.squares[None]
+                )
             if row.growths == self._growths and row.rates is not None:
                 try:
-                    return self._learn_steadily(row, row.rates, float(np.float32(label)), weight)
+                    return self._learn_steadily(row, row.rates, label, weight)
                 except ArithmeticError:
                     return False
         before = (
@@ -197,7 +207,7 @@ class GradientDescent:
         undo: Undo = []
         try:
             row = row.moved(offset, len(self.weights))
-            self._learn(row, float(np.float32(label)), weight, offset, undo)
+            self._learn(row, label, weight, offset, undo)
         except ArithmeticError:
             for array, at, old in reversed(undo):
                 array[at] = old
@@ -245,21 +255,20 @@ class GradientDescent:
         if not (math.isfinite(predicted) and math.isfinite(error) and weight < math.inf):
             return False
         if error:
-            per_update = row.norm
+            number, per_update, gradients = self._number, row.norm, weights
             if self.settings.adaptive:
-                gradients = self.gradients.take(slots)
-                gradients += row.squares * (4.0 * weight * error * error)
-                if not _finite(gradients):
-                    return False
+                number[()] = 4.0 * weight * error * error
+                gradients = row.squares * number
+                gradients += self.gradients.take(slots)
                 if self._half:
                     rates = np.reciprocal(np.sqrt(gradients)) * rates
                     per_update = _in_order(row.squares * rates)
             norm, total = self.norms[0] + weight * row.norm, self.total_weights[0] + weight
             scale = self._norm_scale(total / norm)
-            change = values * rates
-            change *= self._step(error, weight, per_update * scale) * scale
-            weights += change
-            if not _finite(weights):
+            number[()] = self._step(error, weight, per_update * scale) * scale
+            change = values * rates if self._rates_vary else rates
+            weights += change * number
+            if not _finite(weights, gradients):
                 return False
             self.weights[slots] = weights
             if self.settings.adaptive:
@@ -417,9 +426,13 @@ def _in_order(terms: Floats) -> float:
     return np.add.accumulate(terms).item(-1) if terms.size else 0.0
 
 
-def _finite(numbers: Floats) -> bool:
-    """Return whether all are finite; a finite sum of squares is the quick answer."""
-    return math.isfinite(numbers.dot(numbers)) or bool(np.isfinite(numbers).all())
+def _finite(numbers: Floats, others: Floats | None = None) -> bool:
+    """Return whether all are finite; a finite sum of products is the quick answer."""
+    if others is None:
+        others = numbers
+    if math.isfinite(numbers.dot(others)):
+        return True
+    return bool(np.isfinite(numbers).all() and np.isfinite(others).all())
 
 
 def _require(usable: bool) -> None:

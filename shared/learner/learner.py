@@ -2,7 +2,7 @@
 
 import itertools
 import math
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 
 import msgspec
 import numpy as np
@@ -15,6 +15,7 @@ from shared.learner.exploration import Bag, Cover, History, RandomNetworks, RegC
 from shared.learner.features import (
     FeatureError,
     Features,
+    as_texts,
     features_of_actions,
     shared_features,
     split_decision,
@@ -102,7 +103,7 @@ class _Read(msgspec.Struct, gc=False):
 
     example: Example
     context: Features
-    actions: Sequence[msgspec.Raw]
+    actions: Sequence[bytes | msgspec.Raw]
     rows: list[_Offered]
 
     @property
@@ -162,21 +163,29 @@ class Learner:
 
     def learn_many(self, examples: Iterable[Example | SlotsExample]) -> None:
         """Learn examples one after the other; only their features are combined many at once."""
-        for _ in self._learning(examples):
-            pass
+        for batch in _batches(examples):
+            self._learn_batch(batch)
 
     def decide_and_learn(self, examples: Iterable[Example | SlotsExample]) -> Iterator[Decision]:
         """Yield the decision on each example just before it is learned (progressive validation).
 
         It is that of ``policy()`` at that moment, but for rounding. An example over slots gives one
-        for each slot that is learned, an example that cannot be read gives none.
+        for each slot that is learned, an example that cannot be read gives none. Those of many
+        examples are yielded when all of these are learned.
         """
         live = LivePolicy(self.settings, self.regressor)
         needs_more = self.marginals or evidence_of(self.regressor)  # than live weights
-        for choice in self._learning(examples):
+        decisions: list[Decision] = []
+
+        def decide(choice: _Read) -> None:
             live.history = self._history()
             policy = self.policy() if needs_more else live
-            yield policy.decide_within(choice.context, list(map(bytes, choice.actions)))
+            decisions.append(policy.decide_within(choice.context, as_texts(choice.actions)))
+
+        for batch in _batches(examples):
+            self._learn_batch(batch, decide)
+            yield from decisions
+            decisions.clear()
 
     def policy(self) -> Policy:
         """Return what has been learned so far; later learning does not change it."""
@@ -195,13 +204,13 @@ class Learner:
     def _history(self) -> History:
         return History(self.choices, self.lowest, self.highest)
 
-    def _learning(self, examples: Iterable[Example | SlotsExample]) -> Iterator[_Read]:
-        """Learn examples one after the other; yield each choice just before it is learned."""
-        rest = iter(examples)
-        while batch := list(itertools.islice(rest, _EXAMPLES_AT_ONCE)):
-            yield from self._learn_batch(batch)
-
-    def _learn_batch(self, batch: Iterable[Example | SlotsExample]) -> Iterator[_Read]:
+    @np.errstate(all="ignore")
+    def _learn_batch(
+        self,
+        batch: Iterable[Example | SlotsExample],
+        before: Callable[[_Read], None] | None = None,
+    ) -> None:
+        """Learn examples one after the other; ``before`` is told each choice first."""
         waiting: list[list[_Read]] = []
         terms = 0
         for example in batch:
@@ -210,11 +219,11 @@ class Learner:
                 self.skipped += 1
                 continue
             waiting.append(read)
-            terms += sum(row.plan.size for choice in read for row in choice.rows)
+            terms += _size(read)
             if terms > _TERMS_AT_ONCE:
-                yield from self._learn_read(waiting)
+                self._learn_read(waiting, before)
                 waiting, terms = [], 0
-        yield from self._learn_read(waiting)
+        self._learn_read(waiting, before)
 
     def _read(self, example: Example | SlotsExample) -> list[_Read] | None:
         """Return an example's choices with their features; None if it cannot be learned."""
@@ -263,7 +272,7 @@ class Learner:
         return found
 
     def _read_choice(
-        self, choice: Example, context: Features, actions: Sequence[msgspec.Raw]
+        self, choice: Example, context: Features, actions: Sequence[bytes | msgspec.Raw]
     ) -> _Read:
         """Return a choice's features.
 
@@ -278,9 +287,9 @@ class Learner:
         ):
             raise FeatureError("a number of the example cannot be used")
         if self._learns_chosen_only:
-            used = [bytes(actions[choice.chosen])]
+            used: Sequence[bytes] = [bytes(actions[choice.chosen])]
         else:
-            used = list(map(bytes, actions))
+            used = as_texts(actions)
         rows = [self._offered(action, context) for action in features_of_actions(used)]
         return _Read(choice, context, actions, rows)
 
@@ -298,12 +307,16 @@ class Learner:
         plan = self._interactions.plan(action.shape, context.shape)
         return _Offered(action, context, plan, ids)
 
-    def _learn_read(self, waiting: Sequence[Sequence[_Read]]) -> Iterator[_Read]:
+    def _learn_read(
+        self, waiting: Sequence[Sequence[_Read]], before: Callable[[_Read], None] | None
+    ) -> None:
         rows = self._rows(itertools.chain.from_iterable(waiting))
         for read in waiting:
             learned = True
-            for choice, its_rows in zip(read, rows, strict=False):
-                yield choice
+            for choice in read:
+                its_rows = [next(rows) for _ in choice.rows]
+                if before:
+                    before(choice)
                 learned = self._learn_choice(choice, its_rows) and learned
             if learned:
                 self.learned += 1
@@ -311,36 +324,35 @@ class Learner:
             else:
                 self.skipped += 1
 
-    def _rows(self, choices: Iterable[_Read]) -> Iterator[list[Row]]:
-        """Yield each choice's rows; as many are combined at once as take little memory."""
-        waiting: list[_Read] = []
+    def _rows(self, choices: Iterable[_Read]) -> Iterator[Row]:
+        """Yield the rows of choices; as many are combined at once as take little memory."""
+        waiting: list[_Offered] = []
         terms = 0
         for choice in choices:
-            waiting.append(choice)
-            terms += sum(row.plan.size for row in choice.rows)
+            waiting += choice.rows
+            terms += _size((choice,))
             if terms > _TERMS_AT_ONCE:
-                yield from self._rows_of(waiting)
+                yield from self._combined(waiting)
                 waiting, terms = [], 0
-        yield from self._rows_of(waiting)
+        yield from self._combined(waiting)
 
-    def _rows_of(self, choices: Sequence[_Read]) -> Iterator[list[Row]]:
-        combined = iter(self._combined([row for choice in choices for row in choice.rows]))
-        for choice in choices:
-            yield list(itertools.islice(combined, len(choice.rows)))
-
-    @np.errstate(all="ignore")
     def _learn_choice(self, read: _Read, rows: Sequence[Row]) -> bool:
         exploration = self.settings.exploration
         if isinstance(exploration, Cover):
             learned = self._learn_cover(exploration, read, rows)
         elif isinstance(exploration, RandomNetworks):
             learned = self._learn_novelty(exploration, read, rows)
+        elif isinstance(exploration, Bag):
+            learned = all(self._learn_rows(read, rows, at) for at in self._offsets(exploration))
         else:
-            learned = all(self._learn_rows(read, rows, at) for at in self._offsets())
+            learned = self._learn_rows(read, rows, 0)
         if learned:
+            cost = read.example.cost
             self.choices += 1
-            self.lowest = min(self.lowest, read.example.cost)
-            self.highest = max(self.highest, read.example.cost)
+            if cost < self.lowest:
+                self.lowest = cost
+            elif cost > self.highest:
+                self.highest = cost
         return learned
 
     def _learn_cover(self, cover: Cover, read: _Read, rows: Sequence[Row]) -> bool:
@@ -382,15 +394,11 @@ class Learner:
                 return False
         return self._learn_rows(read, rows, 0)
 
-    def _offsets(self) -> Iterator[int]:
+    def _offsets(self, bag: Bag) -> Iterator[int]:
         """Yield the first of the weights of each member that learns the next example."""
-        exploration = self.settings.exploration
-        if not isinstance(exploration, Bag):
-            yield 0
-            return
-        step = self.settings.width // exploration.members
-        for member in range(exploration.members):
-            always = exploration.greedify and member == 0
+        step = self.settings.width // bag.members
+        for member in range(bag.members):
+            always = bag.greedify and member == 0
             for _ in range(1 if always else self.sampling.draw()):
                 yield step * member
 
@@ -446,8 +454,7 @@ class Learner:
             costs.append(predicted + correction)
         return costs
 
-    @np.errstate(all="ignore")
-    def _combined(self, waiting: Sequence[_Offered]) -> list[Row]:
+    def _combined(self, waiting: Sequence[_Offered]) -> Iterable[Row]:
         """Return slots and values of each row's terms, in Vowpal Wabbit's order."""
         by_plan: dict[int, list[int]] = {}
         for position, row in enumerate(waiting):
@@ -460,7 +467,7 @@ class Learner:
             for position, row in enumerate(waiting):
                 if row.ids:
                     found[position] = self.regressor.row(found[position], row.plan, *row.ids)
-        return [found[position] for position in range(len(waiting))]
+        return map(found.__getitem__, range(len(waiting)))
 
     def _combine(self, alike: Sequence[_Offered]) -> list[Row]:
         """Return the rows of the terms of actions and contexts with the same plan."""
@@ -488,3 +495,17 @@ class Learner:
             for row, ignored in zip(found, squares, strict=True):
                 row.ignored = ignored
         return found
+
+
+def _batches(
+    examples: Iterable[Example | SlotsExample],
+) -> Iterator[list[Example | SlotsExample]]:
+    """Yield examples, as many at once as are combined together."""
+    rest = iter(examples)
+    while batch := list(itertools.islice(rest, _EXAMPLES_AT_ONCE)):
+        yield batch
+
+
+def _size(choices: Iterable[_Read]) -> int:
+    """Return how many terms choices have."""
+    return sum([row.plan.size for choice in choices for row in choice.rows])

@@ -11,7 +11,13 @@ from shared.learner.arguments import LearningSettings
 from shared.learner.effort import ONCE, Repeats
 from shared.learner.evidence import Evidence
 from shared.learner.exploration import History, best_first
-from shared.learner.features import FeatureError, Features, shared_features, split_decision
+from shared.learner.features import (
+    FeatureError,
+    Features,
+    as_texts,
+    shared_features,
+    split_decision,
+)
 from shared.learner.gradient_descent import GradientDescent
 from shared.learner.large_action_space import LargeActionSpace
 from shared.learner.marginals import Marginals, MarginalScorer
@@ -174,7 +180,7 @@ class Policy:
         shared, actions = split_decision(decision)
         if not actions:
             raise FeatureError("a decision needs an action")
-        return self.decide(shared, list(map(bytes, actions)))
+        return self.decide(shared, as_texts(actions))
 
 
 class LivePolicy(Policy):

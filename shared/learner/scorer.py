@@ -320,9 +320,12 @@ class LiveScorer(Scorer):
             size = _BYTES_PER_PAIR * len(group.rows) * len(plan.own.left)
             if plan.higher_own or size > group.budget:
                 return self._own_scores(plan, *rows)
-            group.own = _pairs(plan.own, *rows)
-        slots, values = group.own
-        total: Floats = np.add.reduce(self._weigh(slots) * values, axis=1)
+            pairs = _pairs(plan.own, *rows)
+            group.own = *pairs, np.ones(len(plan.own.left), np.float32)
+        slots, values, ones = group.own
+        found = self._weigh(slots)
+        found *= values
+        total: Floats = found.dot(ones)  # quicker than a sum
         return total
 
 
@@ -377,7 +380,8 @@ class _Group:
         scores: Of each action, the part that has nothing to do with the context.
         budget: Bytes that their mixed pairs with one shape of context may take to be kept.
         mixed: Their mixed pairs with the latest shapes of context.
-        own: Slots and values of the pairs of each action alone, if weights are still learned.
+        own: Slots and values of the pairs of each action alone, and as many ones as it has pairs,
+            if weights are still learned.
     """
 
     __slots__ = ("budget", "mixed", "own", "positions", "rows", "scores", "table")
@@ -391,7 +395,7 @@ class _Group:
         self.scores = table.scores.take(self.rows)
         self.budget = 16384 + 4096 * len(rows) if keeps else 0
         self.mixed: dict[Shape, _Mixed] = {}
-        self.own: tuple[Slots, Floats] | None = None
+        self.own: tuple[Slots, Floats, Floats] | None = None
 
     def halves(self) -> "tuple[_Group, _Group]":
         """Return the first and the last of the actions."""

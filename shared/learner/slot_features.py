@@ -54,7 +54,7 @@ NO_SLOT = Slot(Features((), [], []), None)
 
 def split_slots(
     text: bytes,
-) -> tuple[dict[str, msgspec.Raw], list[msgspec.Raw], list[msgspec.Raw]]:
+) -> tuple[dict[str, msgspec.Raw], Sequence[bytes | msgspec.Raw], list[msgspec.Raw]]:
     """Return the shared namespaces, the actions and the slots of a decision's JSON text, undecoded.
 
     Raises:

@@ -135,6 +135,46 @@ def test_a_decision_is_split_alike_whatever_stands_beside_its_context(context, m
     assert list(map(bytes, actions)) == [b'{"a":1}', b"{}"]
 
 
+def split(text):
+    shared, actions = split_decision(text)
+    return {name: bytes(member) for name, member in shared.items()}, list(map(bytes, actions))
+
+
+TAILS = (
+    "",
+    ',"G":{"a":1}',
+    ',"FromUrl":[{"b":2}]',
+    ',"_multi":[{"c":3}]',
+    ',"_slots":[{}]',
+    ",",
+    "]",
+)
+HEADS = ("", '"FromUrl":[{"os":1}]', '"FromUrl":[{"os":", _multi"}],"H":{"x":1}',
+         '"_multi":[{"z":1}],"FromUrl":1', '"FromUrl":[{"a":1', '"FromUrl":{"x":"y')  # fmt: skip
+
+
+@pytest.mark.parametrize("tail", TAILS)
+@pytest.mark.parametrize("actions", ['{"a":1},{"b":2}', "", '{"a":', '{"c":1}],"x":[{"d":1}'])
+def test_a_list_of_actions_that_comes_again_is_split_as_the_first_time(monkeypatch, actions, tail):
+    """Whatever has been seen before, and whether or not it was JSON."""
+    texts = [f'{{{head},"_multi":[{actions}]{tail}}}'.encode() for head in HEADS]
+    expected = []
+    for text in texts:
+        monkeypatch.setattr(features, "_latest_end", features._LatestEnd())
+        try:
+            expected.append(split(text))
+        except FeatureError:
+            expected.append(None)
+
+    monkeypatch.setattr(features, "_latest_end", features._LatestEnd())
+    for text, known in [*zip(texts, expected, strict=True)] * 3:
+        if known is None:
+            with pytest.raises(FeatureError):
+                split(text)
+        else:
+            assert split(text) == known
+
+
 def test_names_with_an_underscore_are_skipped_and_text_is_split():
     assert namespaces(b'{"n":{"_hidden":1,"_text":"two  words","seen":true}}') == [("n", 3)]
 
