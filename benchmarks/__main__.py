@@ -2,8 +2,8 @@
 
 import json
 
-from benchmarks import insight, learner, service
+from benchmarks import insight, learner, service, slots
 
-for module in (learner, insight, service):
+for module in (learner, slots, insight, service):
     for figure in module.figures():
         print(json.dumps(figure), flush=True)

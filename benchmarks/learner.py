@@ -50,8 +50,9 @@ Figure = dict[str, Any]
 
 def figures() -> Iterator[Figure]:
     """Yield all figures of this module; takes about a minute."""
+    yield importing()
     yield memory()
-    with _one_core():
+    with one_core():
         for actions in SIZES:
             for kind in KINDS:
                 yield rank(actions, kind)
@@ -75,8 +76,8 @@ def rank(actions: int, kind: str) -> Figure:
     turns, same = [], 0
     for start in range(0, len(texts), BLOCK):
         block = slice(start, start + BLOCK)
-        spent, mine = _time(lambda block=block: [policy.decide_json(t) for t in texts[block]])
-        peer_spent, others = _time(lambda block=block: [predict(t) for t in strings[block]])
+        spent, mine = timed(lambda block=block: [policy.decide_json(t) for t in texts[block]])
+        peer_spent, others = timed(lambda block=block: [predict(t) for t in strings[block]])
         turns.append((spent, peer_spent))
         for decision, other in zip(mine, others, strict=True):
             pairs = zip(decision.probabilities, other, strict=True)
@@ -91,9 +92,35 @@ def rank(actions: int, kind: str) -> Figure:
         "peer": "Vowpal Wabbit 9.11.9, Python API",
         "ours_us": round(ours / BLOCK * 1e6, 1),
         "peer_us": round(theirs / BLOCK * 1e6, 1),
-        "ratio": _ratio(turns),
+        "ratio": ratio(turns),
         "ratio_is": RATIO,
     }
+
+
+def importing() -> Figure:
+    """Compare the processor time of importing the learner and Microsoft's package, each alone."""
+    sides = ("shared.learner.learner", "azure.functions")
+    turns = [tuple(_import_time(module) for module in sides) for _ in range(2 * ROUNDS)]
+    ours, peer = (statistics.median(times) for times in zip(*turns, strict=True))
+    return {
+        "figure": "import of the learner, NumPy and msgspec included",
+        "peer": "azure.functions",
+        "ours_ms": round(ours * 1e3),
+        "ours_least_ms": round(min(turn[0] for turn in turns) * 1e3),
+        "peer_ms": round(peer * 1e3),
+        "peer_least_ms": round(min(turn[1] for turn in turns) * 1e3),
+        "ratio": ratio(turns),
+        "ratio_is": RATIO,
+    }
+
+
+def _import_time(module: str) -> float:
+    """Return the processor time that a fresh process takes to import a module."""
+    script = (
+        "import time; start = time.process_time(); import {}; print(time.process_time() - start)"
+    )
+    run = [sys.executable, "-c", script.format(module)]
+    return float(subprocess.run(run, capture_output=True, check=True, timeout=120).stdout)
 
 
 def memory() -> Figure:
@@ -168,7 +195,7 @@ def training(actions: int, policy: str, events: int) -> Figure:
             vowpalwabbit.Workspace(run).finish()
 
         sides = (ours, ours_learning_only, theirs)
-        turns = [[_time(side)[0] for side in sides] for _ in range(ROUNDS)]
+        turns = [[timed(side)[0] for side in sides] for _ in range(ROUNDS)]
     both, learning_only, peer = (statistics.median(times) for times in zip(*turns, strict=True))
     return {
         "figure": f"training, {actions} actions, {policy}",
@@ -176,14 +203,14 @@ def training(actions: int, policy: str, events: int) -> Figure:
         "ours_us": round(both / events * 1e6, 1),
         "ours_learning_only_us": round(learning_only / events * 1e6, 1),
         "peer_us": round(peer / events * 1e6, 1),
-        "ratio": _ratio([(turn[0], turn[2]) for turn in turns]),
-        "ratio_learning_only": _ratio([(turn[1], turn[2]) for turn in turns]),
+        "ratio": ratio([(turn[0], turn[2]) for turn in turns]),
+        "ratio_learning_only": ratio([(turn[1], turn[2]) for turn in turns]),
         "ratio_is": RATIO,
     }
 
 
 @contextlib.contextmanager
-def _one_core() -> Iterator[None]:
+def one_core() -> Iterator[None]:
     """Give both sides one core, where the system can: VW's driver reads in a second thread."""
     if not hasattr(os, "sched_setaffinity"):
         yield
@@ -223,12 +250,12 @@ def _example(line: Any) -> Example:
     return Example(bytes(line.c), line.label_index, line.label_cost, line.label_probability)
 
 
-def _ratio(turns: Sequence[tuple[float, float]]) -> float:
+def ratio(turns: Sequence[tuple[float, float]]) -> float:
     """Return how many times as long the peer took, in the middle of all turns."""
     return round(statistics.median(peer / ours for ours, peer in turns), 2)
 
 
-def _time(work: Callable[[], Any]) -> tuple[float, Any]:
+def timed(work: Callable[[], Any]) -> tuple[float, Any]:
     start = time.process_time()
     result = work()
     return time.process_time() - start, result

@@ -75,6 +75,51 @@ def log(count: int, actions: int, seed: int, *, new: bool = False) -> Iterator[b
         yield text(line)[:-1] + b',"c":' + decision + b"}\n"
 
 
+def slots_decisions(count: int, actions: int, slots: int, seed: int) -> Iterator[dict[str, Any]]:
+    """Yield decisions over slots with features, and over one fixed catalogue."""
+    rng = random.Random(seed)
+    fixed = catalogue(actions, 1)
+    for _ in range(count):
+        places = [
+            {"_id": f"s{i}", "sj": [{"place": f"p{i}", "size": rng.choice(["small", "large"])}]}
+            for i in range(slots)
+        ]
+        yield {"FromUrl": context(rng), "_multi": fixed, "_slots": places}
+
+
+def slots_log(count: int, actions: int, slots: int, seed: int) -> Iterator[bytes]:
+    """Yield lines of a joined log of decisions over slots."""
+    rng = random.Random(seed)
+    for number, decision in enumerate(slots_decisions(count, actions, slots, seed)):
+        left = list(range(actions))
+        outcomes = []
+        for slot in decision["_slots"]:
+            chance = 1 / len(left)
+            chosen = left.pop(rng.randrange(len(left)))
+            outcomes.append(
+                {
+                    "_label_cost": -float(rng.random() < 0.3),
+                    "_id": slot["_id"],
+                    "_a": [chosen, *left],
+                    "_p": [chance] * (len(left) + 1),
+                    "_o": [],
+                    "_original_label_cost": 0.0,
+                }
+            )
+        line = {
+            "Timestamp": "2026-01-01T00:00:00Z",
+            "Version": "1",
+            "EventId": f"e{number}",
+            "c": decision,
+            "_outcomes": outcomes,
+            "_ba": list(range(slots)),
+            "VWState": {"m": "N/A"},
+            "o": [],
+            "Bucket": 0,
+        }
+        yield text(line) + b"\n"
+
+
 def text(value: Any) -> bytes:
     """Return compact JSON."""
     return json.dumps(value, separators=(",", ":")).encode()

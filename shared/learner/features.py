@@ -207,18 +207,23 @@ def shared_features(
     Raises:
         FeatureError: VW could not read it either.
     """
-    return _walk({name: _decoded(text) for name, text in namespaces.items()}, zeros)
+    return walk({name: _decoded(text) for name, text in namespaces.items()}, zeros)
 
 
 def split_decision(
-    text: bytes,
+    text: bytes, *, usual: bool = True
 ) -> tuple[dict[str, msgspec.Raw], Sequence[bytes | msgspec.Raw]]:
     """Return the shared namespaces and the actions of a decision's JSON text, undecoded.
+
+    Args:
+        text: The decision.
+        usual: Whether it is expected to have no more than ``FromUrl`` and the actions; any other
+            takes longer then.
 
     Raises:
         FeatureError: The text is not an object with a list of actions.
     """
-    return _latest_end.split(text) or _split(text)
+    return _latest_end.split(text) or (_split if usual else _split_unusual)(text)
 
 
 def as_texts(actions: Sequence[bytes | msgspec.Raw]) -> Sequence[bytes]:
@@ -446,14 +451,18 @@ def to_float(value: float) -> float:
 
 def _walk_action(root: Any, zeros: bool) -> Features:
     """Return the features of an action's decoded JSON, with the constant."""
-    features = _walk(root, zeros)
+    features = walk(root, zeros)
     features.hashes.append(CONSTANT_HASH)
     features.values.append(1.0)
     return features
 
 
-def _walk(root: Any, zeros: bool) -> Features:
-    """Return the shape, hashes and values of a decoded JSON object's features."""
+def walk(root: Any, zeros: bool) -> Features:
+    """Return the shape, hashes and values of a decoded JSON object's features.
+
+    Raises:
+        FeatureError: VW could not read it either.
+    """
     if type(root) is not dict:
         raise FeatureError("features must be a JSON object")
     try:

@@ -5,6 +5,7 @@ Sources: ``conditional_contextual_bandit.cc`` (``inject_slot_features``, ``injec
 those that all actions share, and so does one that says which slot of the decision it is.
 """
 
+import re
 from collections.abc import Container, Iterator, Sequence
 from functools import lru_cache
 from typing import Any
@@ -12,7 +13,7 @@ from typing import Any
 import msgspec
 
 from shared.learner.arguments import LearningSettings
-from shared.learner.features import FeatureError, Features, shared_features, split_decision
+from shared.learner.features import FeatureError, Features, split_decision, walk
 from shared.learner.hashing import hash_text
 from shared.learner.interactions import (
     DEFAULT_NAMESPACE,
@@ -24,7 +25,7 @@ from shared.learner.interactions import (
 _Part = tuple[list[int], list[float]]
 
 _decode = msgspec.json.Decoder().decode
-_decode_slot = msgspec.json.Decoder(dict[str, msgspec.Raw]).decode
+_may_say = re.compile(rb"_inc|\\\\").search  # which actions are allowed; JSON may escape letters
 _decode_slots = msgspec.json.Decoder(list[msgspec.Raw]).decode
 
 
@@ -60,7 +61,7 @@ def split_slots(
     Raises:
         FeatureError: The text is not an object with lists of actions and of slots.
     """
-    members, actions = split_decision(text)
+    members, actions = split_decision(text, usual=False)
     try:
         return members, actions, _decode_slots(members.pop("_slots"))
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError, KeyError) as exc:
@@ -124,13 +125,13 @@ def contexts(shared: Features, slots: Sequence[Slot], numbered: bool) -> Iterato
 
 def _read_slot(text: bytes | msgspec.Raw, n_actions: int, zeros: bool) -> Slot:
     try:
-        members, value = _decode_slot(text), _decode(text)
-        included = frozenset(_included(value))
+        value = _decode(text)
+        included = frozenset(_included(value) if _may_say(text) else ())
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as exc:
         raise FeatureError("a slot is a JSON object") from exc
     if not all(0 <= action < n_actions for action in included):
         raise FeatureError("a slot allows an action that there is not")
-    return Slot(shared_features(members, zeros=zeros), included or None)
+    return Slot(walk(value, zeros), included or None)
 
 
 def _included(value: Any) -> Iterator[int]:
