@@ -2,8 +2,8 @@
 
 import json
 
-from benchmarks import insight, learner, service, slots
+from benchmarks import capacity, insight, learner, service, slots
 
-for module in (learner, slots, insight, service):
+for module in (learner, slots, insight, service, capacity):
     for figure in module.figures():
         print(json.dumps(figure), flush=True)

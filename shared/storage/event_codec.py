@@ -1,6 +1,7 @@
-"""How events become table rows: their keys, and payloads cut to the size of a property."""
+"""How events become table rows: keys, and payloads, compressed and cut to a property's size."""
 
 import re
+import zlib
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -20,6 +21,12 @@ T = TypeVar("T")
 PROPERTY_BYTES = 64 * 1024
 PROPERTIES = 14
 """A row holds at most 1 MiB; 14 full properties and the keys stay below it."""
+
+COMPRESS_FROM = 2048
+"""Bytes of a payload from which compressing it costs less than sending and storing it as it is."""
+
+_COMPRESSED = b"\x78"
+"""First byte of a compressed payload; others begin as MessagePack's maps do, above 0x7f."""
 
 SLOTS = "slots"
 """The ``kind`` of a row that holds a decision over slots; others have none."""
@@ -131,6 +138,8 @@ def _split(payload: bytes) -> dict[str, bytes]:
             f"an event of {len(payload):,} bytes is above the {PROPERTIES * PROPERTY_BYTES:,} "
             "that can be stored"
         )
+    if len(payload) >= COMPRESS_FROM:
+        payload = zlib.compress(payload, 1)
     return {
         f"data{index}": payload[start : start + PROPERTY_BYTES]
         for index, start in enumerate(range(0, len(payload), PROPERTY_BYTES))
@@ -140,8 +149,8 @@ def _split(payload: bytes) -> dict[str, bytes]:
 def _decoded(row: Mapping[str, Any], decode: Callable[[bytes], T]) -> T:
     try:
         payload = _join(row)
-    except (KeyError, TypeError) as exc:
-        raise StorageError(f"row {_key(row)} has no payload") from exc
+    except (KeyError, TypeError, zlib.error) as exc:
+        raise StorageError(f"row {_key(row)} has no payload that can be read") from exc
     return decoded(f"row {_key(row)}", decode, payload)
 
 
@@ -150,6 +159,13 @@ def _key(row: Mapping[str, Any]) -> str:
 
 
 def _join(row: Mapping[str, Any]) -> bytes:
-    if "data1" not in row:
-        return bytes(row["data0"])
-    return b"".join(row[f"data{i}"] for i in range(PROPERTIES) if f"data{i}" in row)
+    payload = bytes(row["data0"])
+    if "data1" in row:
+        payload = b"".join(row[f"data{i}"] for i in range(PROPERTIES) if f"data{i}" in row)
+    if not payload.startswith(_COMPRESSED):
+        return payload
+    stream = zlib.decompressobj()
+    plain = stream.decompress(payload, PROPERTIES * PROPERTY_BYTES + 1)
+    if not stream.eof:
+        raise zlib.error("longer than an event can be, or cut off")
+    return plain

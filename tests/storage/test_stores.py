@@ -4,6 +4,7 @@ import asyncio
 import os
 import random
 import uuid
+import zlib
 from collections import Counter
 from contextlib import asynccontextmanager
 from dataclasses import replace
@@ -29,10 +30,17 @@ from shared.services.ports import (
     EventSpace,
     MissingBlob,
     MissingSpace,
+    StorageError,
     StorageUnavailable,
 )
 from shared.settings import Settings
-from shared.storage.event_codec import row_interaction, row_observation
+from shared.storage.event_codec import (
+    PROPERTIES,
+    PROPERTY_BYTES,
+    interaction_row,
+    row_interaction,
+    row_observation,
+)
 from shared.storage.memory import InMemoryBlobStore, InMemoryEventStore
 from shared.storage.table_inserts import BearerToken, TableInserts, open_session
 from shared.wiring import Stores
@@ -261,6 +269,35 @@ async def test_an_event_is_found_among_others_whose_ids_begin_alike(stores, spac
 
 async def test_a_long_empty_range_reads_nothing(stores, space):
     assert list(await stores.events.interactions(space, BUCKET - 86400 * 30, BUCKET)) == []
+
+
+def test_a_payload_that_gains_by_it_is_compressed_and_older_rows_stay_readable(space):
+    event = interaction(context=b'{"FromUrl":[{"topic":"sport"}],"_multi":[' + 300 * b'{"a":1},')
+    row = interaction_row(space, BUCKET, event)
+    plain = {"data0": msgspec.msgpack.encode(event)}
+
+    assert 8 * len(row["data0"]) < len(plain["data0"])
+    assert row_interaction(row) == row_interaction(plain) == event
+    small = interaction_row(space, BUCKET, interaction())
+    assert small["data0"] == msgspec.msgpack.encode(interaction())
+
+
+@pytest.mark.parametrize("damage", [lambda data: data[:-9], lambda data: data[:2] + b"junk"])
+def test_a_damaged_compressed_payload_is_an_error_of_storage(space, damage):
+    row = interaction_row(space, BUCKET, interaction(context=b"x" * 9_000))
+
+    with pytest.raises(StorageError):
+        row_interaction({**row, "data0": damage(row["data0"])})
+
+
+def test_a_compressed_payload_may_be_as_long_as_an_event_can_be(space):
+    longest = PROPERTIES * PROPERTY_BYTES - len(msgspec.msgpack.encode(interaction(context=b"")))
+    event = interaction(context=b"x" * (longest - 4))
+
+    assert row_interaction(interaction_row(space, BUCKET, event)) == event
+    bomb = zlib.compress(bytes(16 * PROPERTIES * PROPERTY_BYTES))
+    with pytest.raises(StorageError):
+        row_interaction({"data0": bomb})
 
 
 async def test_a_large_event_is_split_and_a_too_large_one_refused(stores, space):
