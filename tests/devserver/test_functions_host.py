@@ -3,6 +3,7 @@
 import azure.functions as func
 import pytest
 
+from devserver import functions_host
 from devserver.functions_host import FunctionsHost, routes_of
 
 app = func.FunctionApp()
@@ -39,10 +40,11 @@ serve("by_id", "api/{id}", ["GET"], say_id)
 serve("literal", "api/literal", ["GET"], say_literal)
 serve("optional", "pages/{page?}", ["GET"], say_page)
 serve("fail", "fail", ["POST"], fail)
+UNREAD = object()
 HOST = FunctionsHost(routes_of(app, ""))
 
 
-async def ask(method, path, body=b""):
+async def ask(method, path, body=b"", stated=None):
     sent = []
     raw, _, query = path.partition("?")
     scope = {
@@ -50,7 +52,11 @@ async def ask(method, path, body=b""):
         "query_string": query.encode(), "headers": [(b"host", b"h")],
     }  # fmt: skip
 
+    if stated is not None:
+        scope["headers"].append((b"content-length", stated))
+
     async def receive():
+        assert body is not UNREAD
         return {"type": "http.request", "body": body}
 
     async def send(message):
@@ -80,5 +86,12 @@ async def test_requests_reach_the_function_that_azure_would_choose(method, path,
     assert await ask(method, path) == answer
 
 
-async def test_a_huge_body_reaches_no_function():
+async def test_a_huge_body_reaches_no_function(monkeypatch):
+    monkeypatch.setattr(functions_host, "MAX_BODY", 5_000_000)
+
     assert (await ask("POST", "/fail", bytes(6_000_000)))[0] == 413
+    assert (await ask("POST", "/fail", bytes(4_000_000), b"nonsense"))[0] == 500
+
+
+async def test_a_body_that_is_said_to_be_huge_is_not_even_read():
+    assert (await ask("POST", "/fail", UNREAD, b"300000000"))[0] == 413

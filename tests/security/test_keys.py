@@ -125,3 +125,11 @@ def test_either_key_of_the_app_opens_so_that_one_can_be_changed(running_app):
         status, body = _ask(running_app, "/loops", {"Ocp-Apim-Subscription-Key": FAST[name]})
         assert status == 200
         assert {"name": "default"} in json.loads(body)["loops"]
+
+
+@pytest.mark.parametrize("headers", [{}, {"Ocp-Apim-Subscription-Key": "a-key-of-nothing"}])
+def test_who_has_no_key_is_not_told_which_loops_there_are(running_app, headers):
+    answers = {_ask(running_app, f"/loops/{loop}", headers) for loop in ("default", "nosuchloop")}
+
+    ((status, _),) = answers
+    assert status == 401
