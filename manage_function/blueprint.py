@@ -162,10 +162,16 @@ async def openapi(req: func.HttpRequest) -> func.HttpResponse:
     return response(200, body, headers)
 
 
+PATIENCE = 20
+"""Seconds within which it is said that there is nothing, whatever storage does."""
+
+
 async def nothing_here(req: func.HttpRequest) -> func.HttpResponse:
     """Answer what no operation answers: 405, or 404 with a hint."""
     try:
-        await authenticate(await wiring.process(), req, req.route_params.get("loop", DEFAULT_LOOP))
+        async with asyncio.timeout(PATIENCE):
+            process = await wiring.process()
+            await authenticate(process, req, req.route_params.get("loop", DEFAULT_LOOP))
     except Exception as exc:  # noqa: BLE001 (whatever it is, the answer is documented)
         return refusal(exc)
     return refusal(no_operation(req.method, req.url))

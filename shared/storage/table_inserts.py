@@ -10,6 +10,7 @@ import asyncio
 import base64
 import hashlib
 import hmac
+import logging
 import time
 from collections.abc import Mapping
 from datetime import UTC, datetime
@@ -30,10 +31,15 @@ from shared.services.ports import (
 )
 from shared.storage.errors import TRY_AGAIN, retry_after
 
+logger = logging.getLogger(__name__)
+
 VERSION = "2019-02-02"
 SCOPE = "https://storage.azure.com/.default"
 RENEW_BEFORE = 300
 """Seconds before its end at which a token is replaced."""
+
+RENEW_EVERY = 30
+"""Seconds between attempts to replace a token that is still valid."""
 
 CONNECTIONS = 256
 """Kept open at most, per process."""
@@ -87,24 +93,37 @@ class SharedKey:
 
 
 class BearerToken:
-    """Presents a token of an identity; it is renewed before it ends."""
+    """Presents a token of an identity; it is renewed before it ends.
+
+    While that fails the token is used to its end, and only one request at a time waits for another.
+    """
 
     def __init__(self, credential: AsyncTokenCredential) -> None:
         """Ask ``credential`` for tokens."""
         self._credential = credential
         self._renewing = asyncio.Lock()
         self._header = ""
-        self._renew_at = 0.0
+        self._renew_at = self._ends = 0.0
 
     async def headers(self, path: str) -> dict[str, str]:
         """See ``Authorization``."""
-        if time.time() >= self._renew_at:
+        if time.time() >= self._ends:
             async with self._renewing:
-                if time.time() >= self._renew_at:
-                    token = await self._credential.get_token(SCOPE)
-                    self._header = f"Bearer {token.token}"
-                    self._renew_at = token.expires_on - RENEW_BEFORE
+                if time.time() >= self._ends:
+                    await self._renew()
+        elif time.time() >= self._renew_at:
+            self._renew_at = time.time() + RENEW_EVERY
+            try:
+                await self._renew()
+            except AzureError as exc:
+                logger.warning("a token for storage was not renewed: %s", type(exc).__name__)
         return {"Authorization": self._header}
+
+    async def _renew(self) -> None:
+        token = await self._credential.get_token(SCOPE)
+        self._header = f"Bearer {token.token}"
+        self._ends = token.expires_on
+        self._renew_at = self._ends - RENEW_BEFORE
 
 
 class TableInserts:
