@@ -7,9 +7,12 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
 
 import pytest
+from azure.data.tables import TableServiceClient
+from azure.storage.blob import BlobServiceClient
 
 from devserver.app import LocalApp
 from devserver.azurite import Azurite
+from shared import wiring
 from tests.conftest import FAST
 from tests.support.bad_storage import WAYS, BadStorage
 from tests.support.simulation import call
@@ -181,3 +184,27 @@ def test_an_outage_brings_neither_a_storm_of_requests_nor_one_of_log_lines(app, 
     assert arrived <= 1.2 * len(found) + 20 + took + polls
     assert 2 <= len(web.log) <= 20  # away and back again, of each part of storage
     assert not any("storm" in line for line in web.log)
+
+
+def test_a_container_and_tables_that_were_deleted_are_made_anew(app, storage):
+    until(lambda: rank(app, "before-the-end")[0] == 201)
+    with (
+        BlobServiceClient.from_connection_string(storage.connection_string) as blobs,
+        TableServiceClient.from_connection_string(storage.connection_string) as tables,
+    ):
+        blobs.delete_container(wiring.CONTAINER)
+        for table in list(tables.list_tables()):
+            tables.delete_table(table.name)
+
+        until(lambda: rank(app, "after-the-end")[0] == 201)
+        until(lambda: call(app, "GET", "personalizer/v1.0/configurations/service")[0] == 200)
+        until(lambda: call(app, "GET", "health/ready")[0] == 200)
+        kept = [
+            row["id"]
+            for table in tables.list_tables()
+            if table.name.startswith("interactions")
+            for row in tables.get_table_client(table.name).list_entities()
+        ]
+
+    assert "after-the-end" in kept
+    until(lambda: rank(app, "of-a-loop-that-is-gone", OF_LOOP)[0] == 404)
