@@ -41,10 +41,7 @@ class DecisionRows:
 
     def __init__(self, settings: LearningSettings, patterns: tuple[bytes, ...]) -> None:
         """Combine by ``settings``, but only what ``patterns`` of these ask for."""
-        self._interactions = interactions_of(
-            patterns, settings.constant, settings.ignore_linear,
-            settings.ignore, settings.keep, settings.duplicate_interactions,
-        )  # fmt: skip
+        self._interactions = interactions_of(settings, patterns)
         self._stride = np.uint32(settings.stride)
         self._mask = np.uint32((1 << settings.bits) - 1)
 

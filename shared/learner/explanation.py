@@ -84,15 +84,7 @@ def terms(
 
 
 def _plan(settings: LearningSettings, action: NamedFeatures, context: NamedFeatures) -> Plan:
-    interactions = interactions_of(
-        settings.interactions,
-        settings.constant,
-        settings.ignore_linear,
-        settings.ignore,
-        settings.keep,
-        settings.duplicate_interactions,
-    )
-    return interactions.plan(action.shape, context.shape)
+    return interactions_of(settings).plan(action.shape, context.shape)
 
 
 def _explained(policy: Policy, action: NamedFeatures, context: NamedFeatures) -> Explanation:

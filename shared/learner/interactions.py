@@ -15,6 +15,7 @@ import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
+from shared.learner.arguments import LearningSettings
 from shared.learner.features import FeatureError, Shape
 from shared.learner.recently_used import RecentlyUsed
 
@@ -176,8 +177,27 @@ class Interactions:
         return _plan(_merge(blocks), action, shared, np.concatenate([nothing, *others]), total)
 
 
-@lru_cache(maxsize=4)
 def interactions_of(
+    settings: LearningSettings, patterns: tuple[bytes, ...] | None = None
+) -> Interactions:
+    """Return how ``settings`` combine features; all models under the same policy share the plans.
+
+    Args:
+        settings: Which features count, and what is combined.
+        patterns: Combine these only, instead of all that ``settings`` ask for.
+    """
+    return _interactions(
+        settings.interactions if patterns is None else patterns,
+        settings.constant,
+        settings.ignore_linear,
+        settings.ignore,
+        settings.keep,
+        settings.duplicate_interactions,
+    )
+
+
+@lru_cache(maxsize=4)
+def _interactions(
     patterns: tuple[bytes, ...],
     constant: bool,
     ignore_linear: bytes,
@@ -185,7 +205,6 @@ def interactions_of(
     keep: bytes,
     duplicates: bool,
 ) -> Interactions:
-    """Return interactions whose plans all models under the same policy share."""
     return Interactions(patterns, constant, ignore_linear, ignore, keep, duplicates)
 
 

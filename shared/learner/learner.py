@@ -147,11 +147,7 @@ class Learner:
         self._learns_chosen_only = settings.cost_type == "mtr" and not covers
         self._stride = np.uint32(settings.stride)
         self._mask = np.uint32((1 << settings.bits) - 1)
-        self._interactions = interactions_of(
-            settings.interactions, settings.constant, settings.ignore_linear,
-            settings.ignore, settings.keep,
-            settings.duplicate_interactions,
-        )  # fmt: skip
+        self._interactions = interactions_of(settings)
 
     def learn(self, example: Example | SlotsExample) -> None:
         """Learn one example; one that cannot be used is counted and left out.

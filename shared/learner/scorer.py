@@ -56,14 +56,7 @@ class Scorer:
         self._mask = np.array(len(weights) - 1)
         self._stride = settings.stride
         self._offset = offset
-        self._interactions = interactions_of(
-            settings.interactions,
-            settings.constant,
-            settings.ignore_linear,
-            settings.ignore,
-            settings.keep,
-            settings.duplicate_interactions,
-        )
+        self._interactions = interactions_of(settings)
         self._efforts = efforts_of(settings)
         self._take: Callable[[Slots | NDArray[np.uint32]], Floats] = weights.take
         members = settings.exploration.members
