@@ -59,8 +59,9 @@ class _Follower:
     def __init__(self, policy):
         self.settings, self.knows_slots, self.policy = policy.settings, policy.knows_slots, policy
 
-    def decide_within(self, context, actions, offered):
-        self.latest, self.offered = self.policy.decide_within(context, actions, offered), offered
+    def decide_within(self, context, actions, offered, repeats):
+        self.offered = offered
+        self.latest = self.policy.decide_within(context, actions, offered, repeats)
         return self.latest
 
     def follow(self, decision, drawn):
