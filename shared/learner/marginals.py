@@ -31,23 +31,27 @@ class Paired(msgspec.Struct, frozen=True, eq=False):
         features: One for each pair, and all others.
         columns: Which of them stand for ids; their value is still to come.
         ids: Hashes of these ids, not yet cut to the size of a model.
+        counted: Hashes of ids that costs are counted for, and nothing else.
     """
 
     features: Features
     columns: Slots
     ids: NDArray[np.uint32]
+    counted: NDArray[np.uint32]
 
 
 def paired(features: Features, namespaces: bytes) -> Paired:
     """Return features with a single one for each pair in ``namespaces``.
 
-    Of an odd number the last is left out, and so is a pair whose values are not both 1.
+    Of an odd number the last is left out, and so is a pair whose values are not both 1; of such a
+    pair only the costs of its id are counted.
     """
     shape: list[tuple[int, int]] = []
     hashes: list[int] = []
     values: list[float] = []
     columns: list[int] = []
     ids: list[int] = []
+    counted: list[int] = []
     start = 0
     for namespace, size in features.shape:
         own = features.hashes[start : start + size]
@@ -56,6 +60,7 @@ def paired(features: Features, namespaces: bytes) -> Paired:
         if namespace in namespaces:
             pairs = range(0, size - 1, 2)
             usable = [at for at in pairs if numbers[at] == numbers[at + 1] == 1.0]
+            counted += (own[at + 1] for at in pairs if at not in usable)
             columns += range(len(hashes), len(hashes) + len(usable))
             ids += (own[at + 1] for at in usable)
             own, numbers = [own[at] for at in usable], [1.0] * len(usable)
@@ -69,6 +74,7 @@ def paired(features: Features, namespaces: bytes) -> Paired:
         Features(tuple(shape), hashes, values),
         np.array(columns, np.intp),
         np.array(ids, np.uint32),
+        np.array(counted, np.uint32),
     )
 
 
@@ -121,13 +127,16 @@ class Marginals:
         found = (self.sums.get(slot + offset, self._start) for slot in slots.tolist())
         return np.array([total / count for total, count in found], np.float32)
 
-    def update(self, slots: Slots, offset: int, label: float, weight: float) -> None:
-        """Count a cost for each of the ids."""
+    def update(
+        self, slots: Slots, counted: Slots, offset: int, label: float, weight: float
+    ) -> None:
+        """Count a cost for each of the ids; those that are ``counted`` only begin at nothing."""
         weight = 1.0 if self.settings.unweighted else float(np.float32(weight))
         more = float(np.float32(label * weight))
-        for slot in slots.tolist():
-            total, count = self.sums.get(slot + offset, self._start)
-            self.sums[slot + offset] = total * self._kept + more, count * self._kept + weight
+        for seen, start in ((slots, self._start), (counted, (0.0, 0.0))):
+            for slot in seen.tolist():
+                total, count = self.sums.get(slot + offset, start)
+                self.sums[slot + offset] = total * self._kept + more, count * self._kept + weight
 
 
 class MarginalRow(Row, kw_only=True, gc=False):
@@ -138,6 +147,7 @@ class MarginalRow(Row, kw_only=True, gc=False):
         singles: Their values.
         columns: Those that stand for ids.
         ids: Slots of these ids.
+        counted: Slots of ids that costs are counted for, and nothing else.
         marginals: What is known of ids.
     """
 
@@ -145,6 +155,7 @@ class MarginalRow(Row, kw_only=True, gc=False):
     singles: Floats
     columns: Slots
     ids: Slots
+    counted: Slots
     marginals: Marginals
 
     def moved(self, offset: int, size: int) -> Row:
@@ -182,6 +193,7 @@ class MarginalDescent(GradientDescent):
             singles=columns.values[0],
             columns=np.concatenate([action.columns, context.columns + shift]),
             ids=self.marginals.slots(np.concatenate([action.ids, context.ids])),
+            counted=self.marginals.slots(np.concatenate([action.counted, context.counted])),
             marginals=self.marginals,
         )
 
@@ -192,7 +204,7 @@ class MarginalDescent(GradientDescent):
             return False
         learned = super().learn(row, label, weight, offset)
         if learned:
-            self.marginals.update(row.ids, offset, label, weight)
+            self.marginals.update(row.ids, row.counted, offset, label, weight)
         return learned
 
 

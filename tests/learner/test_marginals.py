@@ -52,7 +52,7 @@ def test_a_mean_begins_at_its_start_and_moves_by_weight():
     marginals = Marginals(settings)
     slots = np.array([8, 16])
 
-    marginals.update(slots[:1], 0, label=-1.0, weight=6.0)
+    marginals.update(slots[:1], slots[:0], 0, label=-1.0, weight=6.0)
 
     assert marginals.means(slots, 0).tolist() == pytest.approx([(2 - 6) / (4 + 6), 0.5])
     assert marginals.means(slots, 1).tolist() == [0.5, 0.5]  # another member's
@@ -63,7 +63,7 @@ def test_what_is_known_of_an_id_fades():
     slots = np.array([8])
 
     for label in (-1.0, 1.0):
-        marginals.update(slots, 0, label, weight=100.0)
+        marginals.update(slots, slots[:0], 0, label, weight=100.0)
 
     assert marginals.means(slots, 0).tolist() == pytest.approx(
         [(((0.5 * 0.5) - 1) * 0.5 + 1) / ((0.5 + 1) * 0.5 + 1)]

@@ -46,6 +46,10 @@ SETTINGS = {
     "cover, decaying, doubly robust": ("--ccb_explore_adf --cover 2 --cb_type dr -q sj", 200),
     "synthetic cover": ("--ccb_explore_adf --synthcover --epsilon 0.1 -q sj", 200),
     "marginal costs of ids": ("--ccb_explore_adf --softmax --lambda 5 --marginal i -q sj", 200),
+    "marginal costs of slots' and actions' features": (
+        "--ccb_explore_adf --epsilon 0.1 --marginal sji --decay 0.01 -q sj",
+        300,
+    ),
     "cover, chosen actions only": ("--ccb_explore_adf --cover 2 --nounif --epsilon 0.3", 100),
     "decaying rates": (
         "--ccb_explore_adf --softmax --lambda 5 --invariant --power_t 0.3 -l 0.02 -q sj",
