@@ -366,9 +366,9 @@ SLOT_REWARD_SEEDS = [
 ]
 
 TARGETS = (
-    Target("rank", rank, lambda: golden("Rank") + malformed(RANK), _rank_mutator, 8192),
+    Target("rank", rank, lambda: golden("Rank") + malformed(RANK), _rank_mutator, 4096),
     Target("slots-rank", slots_rank, lambda: golden("MultiSlot_Rank") + malformed(SLOTS_RANK),
-           json_mutator(SLOT_NAMES), 8192),
+           json_mutator(SLOT_NAMES), 4096),
     Target("reward", reward, lambda: REWARD_SEEDS + malformed(REWARD), json_mutator(("value",))),
     Target("slots-reward", slot_rewards, lambda: SLOT_REWARD_SEEDS + malformed(SLOTS_REWARD),
            json_mutator(("reward", "slotId", "value"))),

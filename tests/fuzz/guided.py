@@ -8,6 +8,7 @@ import json
 import os
 import random
 import resource
+import shutil
 import sys
 import tempfile
 import time
@@ -60,6 +61,7 @@ def _guide(search: Search, executions: int) -> None:
         if search.executions >= executions:
             code = _report(search, started, len(list(corpus.iterdir())))
             sys.stdout.flush()
+            shutil.rmtree(corpus)
             os._exit(code)  # libFuzzer has no other end that tells how it went
 
     def changed(data: bytes, most: int, seed: int) -> bytes:

@@ -141,6 +141,6 @@ def joined_seeds() -> list[bytes]:
 
 
 TARGETS = (
-    Target("decision-log", decision_log, decision_seeds, mutate_log, 16384),
-    Target("joined-log", joined, joined_seeds, mutate_log, 16384),
+    Target("decision-log", decision_log, decision_seeds, mutate_log, 6000),
+    Target("joined-log", joined, joined_seeds, mutate_log, 2000),
 )

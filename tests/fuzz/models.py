@@ -292,8 +292,8 @@ def export_seeds() -> list[bytes]:
 
 
 TARGETS = (
-    Target("vw-model", vw_file, vw_seeds, mutate_vw, 16384),
+    Target("vw-model", vw_file, vw_seeds, mutate_vw, 6000),
     Target("stored-model", stored_model,
-           lambda: [checkpoint.dumps(each) for each in _learners()], mutate_checkpoint, 16384),
-    Target("model-export", export, export_seeds, mutate_zip, 16384),
+           lambda: [checkpoint.dumps(each) for each in _learners()], mutate_checkpoint, 4096),
+    Target("model-export", export, export_seeds, mutate_zip, 9000),
 )  # fmt: skip

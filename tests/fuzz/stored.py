@@ -175,6 +175,6 @@ TARGETS = (
            lambda: [msgspec.json.encode(RECORD)], json_mutator(("deleted", "key_digests"), TIMES)),
     Target("stored-job", document(jobs._decode, lambda job: None), _job_seeds,
            json_mutator(("policies", "status"), TIMES)),
-    Target("metrics-page", page, _page_seeds, msgpack_mutator((), TIMES), 8192),
+    Target("metrics-page", page, _page_seeds, msgpack_mutator((), TIMES), 4096),
     Target("event-row", event_row, _row_seeds, msgpack_mutator((), TIMES)),
 )  # fmt: skip

@@ -32,7 +32,7 @@ class Target:
     run: Callable[[bytes], bool]
     seeds: Callable[[], Sequence[bytes]]
     mutate: Mutator
-    most: int = 4096
+    most: int = 1500
 
 
 def refused(error: ContractError) -> bool:
