@@ -2,6 +2,7 @@
 
 import itertools
 import math
+from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Sequence
 
 import msgspec
@@ -10,6 +11,7 @@ from msgspec.structs import replace
 
 from shared.learner.arguments import LearningSettings
 from shared.learner.cost_estimates import MultiTaskRegression
+from shared.learner.effort import ONCE, efforts_of
 from shared.learner.evidence import evidence_of
 from shared.learner.exploration import Bag, Cover, History, RandomNetworks, RegCB, SquareCB
 from shared.learner.features import (
@@ -147,6 +149,7 @@ class Learner:
         self._learns_chosen_only = settings.cost_type == "mtr" and not covers
         self._stride = np.uint32(settings.stride)
         self._mask = np.uint32((1 << settings.bits) - 1)
+        self._efforts = efforts_of(settings)
         self._interactions = interactions_of(settings)
 
     def learn(self, example: Example | SlotsExample) -> None:
@@ -286,7 +289,10 @@ class Learner:
             used: Sequence[bytes] = [bytes(actions[choice.chosen])]
         else:
             used = as_texts(actions)
-        rows = [self._offered(action, context) for action in features_of_actions(used)]
+        found = features_of_actions(used)
+        if len(found) > 1:  # what Rank would refuse must not keep the trainer busy either
+            self._efforts.require(Counter(each.shape for each in found), context.shape, ONCE)
+        rows = [self._offered(action, context) for action in found]
         return _Read(choice, context, actions, rows)
 
     def _offered(self, action: Features, context: Features) -> _Offered:

@@ -18,7 +18,7 @@ from shared.learner.interactions import (
     _combine_pairs,
 )
 from shared.learner.layout import action_json, decision_json, slot_json
-from shared.learner.learner import Learner
+from shared.learner.learner import Example, Learner
 from shared.learner.slots import decide_slots
 
 LETTERS = [chr(byte) for byte in range(33, 123) if chr(byte) not in '"\\_']
@@ -59,6 +59,16 @@ def test_what_others_have_asked_before_makes_no_difference():
 
     with pytest.raises(FeatureError):
         policy.decide_json(HOSTILE)
+
+
+@pytest.mark.parametrize(("cost_type", "learned"), [("ips", 0), ("dm", 0), ("dr", 0), ("mtr", 1)])
+def test_what_rank_refuses_does_not_keep_the_trainer_busy(cost_type, learned):
+    """It may have been logged before there was a model. With ``mtr`` one action is read only."""
+    learner = Learner(parse(f"--cb_explore_adf -q :: --cb_type {cost_type}"))
+
+    learner.learn(Example(HOSTILE, 0, -1.0, 0.5))
+
+    assert (learner.learned, learner.skipped) == (learned, 1 - learned)
 
 
 def test_the_same_actions_without_combinations_are_fine():
