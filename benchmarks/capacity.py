@@ -5,6 +5,7 @@ processor time of this process, all threads. Each event has a Rank and a Reward 
 """
 
 import asyncio
+import gc
 import gzip
 import itertools
 import statistics
@@ -84,6 +85,7 @@ async def _training(actions: int, emulator: Azurite | None) -> dict[str, Any]:
             loop, loops, stores.blobs, stores.events, lambda: now, WRITING,
             train.Training(), MetricsStore(stores.blobs),
         )  # fmt: skip
+        gc.freeze()  # or collections walk all that is stored in memory, and parts pay for it
         spent: dict[str, float] = defaultdict(float)
         watched = psutil.Process(emulator.child.process.pid) if emulator else None
         before, other = psutil.Process().memory_info().rss, _used(watched)
@@ -123,6 +125,7 @@ async def _flowing(bucket_seconds: int, rows: dict[str, Any]) -> dict[str, Any]:
         "default", loops, stores.blobs, stores.events, lambda: now, WRITING,
         train.Training(), MetricsStore(stores.blobs),
     )  # fmt: skip
+    gc.freeze()  # or collections walk all that is stored in memory, and parts pay for it
     spent: dict[str, float] = defaultdict(float)
     read: dict[str, int] = defaultdict(int)
     learned = steps = 0

@@ -124,7 +124,10 @@ def figures(
     with Runner() as runner:
         runner.run(_prepare(app))
         for case in cases:
-            yield runner.run(_measure(app, case, turns))
+            try:
+                yield runner.run(_measure(app, case, turns))
+            except CallFailed as exc:
+                yield {"figure": case.name, "kept": False, "broken": [str(exc)]}
 
 
 def broken_promises(ratio: float, p50: float, p99: float) -> list[str]:

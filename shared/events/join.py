@@ -6,7 +6,7 @@ observation is counted in exactly one step.
 """
 
 import itertools
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
@@ -171,7 +171,8 @@ def join(
     Returns:
         The examples in the order of their interactions, and what is left over.
     """
-    by_event = _by_event(observations)
+    interactions = list(interactions)
+    by_event = _by_event(_relevant(observations, interactions, counted))
     known: dict[str, list[datetime]] = {}
     for event_id, time in earlier:
         known.setdefault(event_id, []).append(time)
@@ -238,6 +239,19 @@ def _split(
             fitting += [replace(observation, slot_rewards=known)] if known else []
             rest += [replace(observation, slot_rewards=unknown)] if unknown else []
     return tuple(fitting), tuple(rest)
+
+
+def _relevant(
+    observations: Iterable[Observation],
+    interactions: Iterable[AnyInteraction],
+    counted: tuple[datetime, datetime],
+) -> Iterator[Observation]:
+    """Yield what may be matched or is counted: of what is read again and again, a small part."""
+    event_ids = {interaction.event_id for interaction in interactions}
+    start, end = counted
+    for observation in observations:
+        if observation.event_id in event_ids or start <= observation.time < end:
+            yield observation
 
 
 def _by_event(observations: Iterable[Observation]) -> dict[str, list[Observation]]:

@@ -200,9 +200,10 @@ class TrainService:
         known = await self._events.ranked_events(
             space, space.bucket(start_at - repeat_within - EARLY_REWARD), state.cursor
         )
+        # Stored no earlier than they arrived; and the first interaction came within the grace.
         observations = await self._events.observations(
             space,
-            space.bucket(start_at - EARLY_REWARD - self._writing.grace - wait),
+            space.bucket(start_at - EARLY_REWARD - self._writing.grace),
             space.bucket(end_at + wait + self._writing.grace) + space.bucket_seconds,
         )
         examples, found = join(

@@ -80,6 +80,11 @@ def test_lost_doubled_and_refused_events_are_noticed(learned, failed, broken):
     assert len(soak.broken_promises(STEADY, 10, learned, failed)) == broken
 
 
+def test_a_longer_soak_is_a_slower_one():
+    assert soak.emulator_limit(20) == 90
+    assert soak.emulator_limit(60) == pytest.approx(90 / 3**0.5)
+
+
 def test_late_events_are_noticed():
     late = [replace(STEADY[0], late_events=1), *STEADY[1:]]
 
