@@ -145,6 +145,7 @@ def test_nothing_that_must_not_be_logged_is(tmp_path):
             **os.environ,
             **FAST,
             "PERSONALIZER_KEY_1": KEY,
+            "WRITE_DEADLINE_SECONDS": "5",
             "DATA_STORAGE": emulator.connection_string,
             "DEVSERVER_LOGS": str(logs),
             "APPLICATIONINSIGHTS_CONNECTION_STRING": ingestion.connection_string,
@@ -180,7 +181,7 @@ def test_nothing_that_must_not_be_logged_is(tmp_path):
 
 def test_what_is_logged_by_mistake_is_found(app_environ, tmp_path):
     port = _free_port()
-    environ = {**app_environ, "DEVSERVER_LOGS": str(tmp_path)}
+    environ = {**app_environ, "DEVSERVER_LOGS": str(tmp_path), "WRITE_DEADLINE_SECONDS": "5"}
     leaky = Child("leaky", [sys.executable, "-m", "tests.support.leaky_web", str(port)], environ)
 
     class Served:
