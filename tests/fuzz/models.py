@@ -19,8 +19,17 @@ import numpy as np
 from shared.contract import model_export
 from shared.contract.errors import ContractError
 from shared.learner import checkpoint, vw_model
-from shared.learner.arguments import parse
+from shared.learner.arguments import LearningSettings, parse
+from shared.learner.effort import efforts_of
+from shared.learner.features import (
+    FeatureError,
+    features_of_actions,
+    shared_features,
+    split_decision,
+)
+from shared.learner.interactions import Interactions, interactions_of
 from shared.learner.learner import Learner
+from shared.learner.policy import Policy
 from tests.fuzz import known
 from tests.fuzz.bodies import FLAGS
 from tests.fuzz.mutation import changed_numbers, changed_words, havoc, json_mutator
@@ -33,11 +42,52 @@ EXPENSIVE = 16
 LARGE = 14
 """Bits from which on only one in 64 models is used for decisions: it takes milliseconds."""
 
+COMBINATIONS = (
+    "-q ::", "-q Fj --ignore_linear i", "--interactions ::: --keep F --keep j", "--marginal ij",
+    "--cubic Fij --leave_duplicate_interactions -q jj", "--noconstant --ignore F -q :j",
+)  # fmt: skip
 FIELDS = struct.Struct("<ffIIII")
 BITS = (*(1, 2, 6, 8, 10, 12) * 8, 18, 18, 24, 0, 25, 32, 255, 2**31, 2**32 - 1)
 VERSIONS = (b"9.11.9", b"9.0.0", b"8.11.0", b"8.9.2", b"9.12.0", b"", b"9.11", b"1" * 70)
 INTERNAL = ("--cb_adf", "--cb_sample", "--csoaa_ldf", "multiline", "--csoaa_rank", "--rank_all",
             "--hash_seed", "--random_seed", "7", "--link", "identity", "--no_predict")  # fmt: skip
+
+
+def decision(data: bytes) -> bool:
+    """A decision as it is kept for learning: read, combined within what was reckoned, decided."""
+    arguments = COMBINATIONS[crc32(data) % len(COMBINATIONS)]
+    settings, policy = _policy(arguments)
+    try:
+        shared, actions = split_decision(data)
+        context = shared_features(shared)
+        offered = features_of_actions(list(map(bytes, actions)))
+        combined = _interactions(arguments)
+        plans = [combined.plan(each.shape, context.shape) for each in offered]
+    except FeatureError as exc:
+        assert len(str(exc)) < 600, str(exc)[:80]
+        return False
+    for each, plan in zip(offered, plans, strict=True):
+        reckoned = efforts_of(settings).of(each.shape, context.shape).each
+        assert plan.size <= 2 * reckoned + 2  # the constant feature is left out
+    try:
+        found = policy.decide_json(data)
+    except FeatureError:
+        return True  # it takes too much, or there is no action
+    known.assert_distribution(found.probabilities)
+    assert sorted(found.order) == list(range(len(actions)))
+    return True
+
+
+@cache
+def _policy(arguments: str) -> tuple[LearningSettings, Policy]:
+    learner = Learner(parse(f"--cb_explore_adf --epsilon 0.2 -b 10 {arguments}"))
+    learner.learn_many(known.examples()[:8])
+    return learner.settings, learner.policy()
+
+
+@cache
+def _interactions(arguments: str) -> Interactions:
+    return interactions_of(_policy(arguments)[0])
 
 
 def _decides_alike(one: Learner, other: Learner) -> None:
@@ -292,6 +342,8 @@ def export_seeds() -> list[bytes]:
 
 
 TARGETS = (
+    Target("decision", decision, lambda: list(known.DECISIONS),
+           json_mutator(("FromUrl", "_multi", "i", "j", "_text", "_tag", "Fold", "x")), 3000),
     Target("vw-model", vw_file, vw_seeds, mutate_vw, 6000),
     Target("stored-model", stored_model,
            lambda: [checkpoint.dumps(each) for each in _learners()], mutate_checkpoint, 4096),

@@ -239,6 +239,18 @@ def test_a_rule_may_explore_its_first_events_only():
     assert rule.probabilities([[1.0, 0.0]], 0.0, History(events=2)) == (0.0, 1.0)
 
 
+@pytest.mark.parametrize(
+    ("rule", "scores"),
+    [
+        (RegCB(CostRange(0.1, -1.0, 0.25)), [[1e-45], [-1e10], [0.0]]),
+        (RegCB(CostRange(0.1, -1.0, 0.25), optimistic=True), [[1e10], [0.0], [-1e10]]),
+        (SquareCB(2.0, 0.5, CostRange(0.01, -1.0, 1.0)), [[1e-45], [-1e10], [0.0]]),
+    ],
+)
+def test_bounds_that_have_crossed_leave_an_action(rule, scores):
+    assert rule.probabilities(scores, 0.1, History(10, -1.0, 0.25)) == (1.0,)
+
+
 def test_members_of_a_bag_vote():
     found = Bag(4).probabilities([[0.0, 1.0], [0.0, 1.0], [0.0, 1.0], [1.0, 0.0]], 0.0, History())
 
