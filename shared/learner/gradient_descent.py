@@ -35,8 +35,10 @@ class Row(msgspec.Struct, gc=False):
         squares: The squares of these.
         rounds: Which features to update together, so that every slot sees its features in their
             order; None if no two features share a slot.
-        growths: How often scales had grown when what follows was worked out; -1 if it was not.
+        growths: How often any scales had grown when what follows was known to be right.
+        scales: Those of its features then.
         rates: Each feature's rate, but for its gradients' part; times its value if these have none.
+            None if it was not worked out.
         norm: The sum of x²/N².
         ignored: Sum of the squares of features that count in combinations only: plain updates are
             smaller for them all the same (``total_sum_feat_sq`` in VW).
@@ -47,7 +49,8 @@ class Row(msgspec.Struct, gc=False):
     sizes: Floats
     squares: Floats
     rounds: Sequence[Slots] | None
-    growths: int = -1
+    growths: int = 0
+    scales: Floats | None = None
     rates: Floats | None = None
     norm: float = 0.0
     ignored: float = 0.0
@@ -147,9 +150,20 @@ class GradientDescent:
         if not self._rates_vary:
             rates = rates * values
         norms = np.add.accumulate(terms, axis=1)[:, -1].tolist()
-        for row, is_steady, its_rates, norm in zip(rows, steady, rates, norms, strict=True):
+        each = zip(rows, steady, scales, rates, norms, strict=True)
+        for row, is_steady, its_scales, its_rates, norm in each:
             if is_steady and row.rounds is None:
-                row.growths, row.rates, row.norm = self._growths, its_rates, norm
+                row.growths, row.scales = self._growths, its_scales
+                row.rates, row.norm = its_rates, norm
+
+    def _renew(self, row: Row) -> None:
+        """Work out anew what follows from a row's scales, if these have grown."""
+        scales = self.scales.take(row.slots)
+        if row.scales is not None and scales.tobytes() == row.scales.tobytes():
+            row.growths = self._growths
+            return
+        of_one = row.slots[None], row.values[None], row.sizes[None], row.squares[None]
+        self._foresee((row,), *of_one)
 
     def effective_weights(self) -> Floats:
         """Return a copy of the weights, regularised."""
@@ -190,16 +204,13 @@ class GradientDescent:
         """
         self._number[()] = label
         label = self._number.item()
-        if row.growths >= 0 and not offset:
+        if row.rates is not None and not offset:
             if row.growths < self._growths:
-                self._foresee(
-                    (row,), row.slots[None], row.values[None], row.sizes[None], row.squares[None]
-                )
-            if row.growths == self._growths and row.rates is not None:
-                try:
-                    return self._learn_steadily(row, row.rates, label, weight)
-                except ArithmeticError:
-                    return False
+                self._renew(row)
+            try:
+                return self._learn_steadily(row, row.rates, label, weight)
+            except ArithmeticError:
+                return False
         before = (
             self.norms[offset], self.total_weights[offset],
             self.lowest, self.highest, self.gravity, self.contraction,
