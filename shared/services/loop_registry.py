@@ -19,6 +19,7 @@ from shared.services.loop_state import (
     Loops,
     Moment,
     UnknownLoop,
+    copy_name,
     lock_name,
     state_name,
 )
@@ -305,6 +306,7 @@ class LoopRegistry:
 
         The state goes first, so that a writer that meets a missing table makes no new one.
         """
+        await self._blobs.delete(copy_name(loop))  # or the loop would seem to have lost its state
         await self._blobs.delete(state_name(loop))
         await self._events.drop_epochs(loop)
         async for name in self._blobs.names(f"{loop}/"):

@@ -5,6 +5,7 @@ count exactly once: whatever a crash leaves behind without that write never happ
 """
 
 import hashlib
+import logging
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
@@ -16,6 +17,8 @@ from shared.learner.arguments import with_epsilon
 from shared.services.loop_settings import AutoOptimization, LoopSettings
 from shared.services.ports import Blob, BlobStore, Clock, Conflict, EventSpace, StorageError
 from shared.services.stored import decoded
+
+logger = logging.getLogger(__name__)
 
 DEFAULT_LOOP = "default"
 """The loop that is served at the root; it always exists."""
@@ -46,6 +49,10 @@ Moment = Annotated[datetime, msgspec.Meta(tz=True)]
 
 class UnknownLoop(Exception):
     """There is no loop of that name."""
+
+
+class DamagedState(StorageError):
+    """A loop's state is missing or cannot be read; training restores it from its copy."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -208,6 +215,11 @@ def state_name(loop: str) -> str:
     return f"{loop}/state.json"
 
 
+def copy_name(loop: str) -> str:
+    """Return the blob that holds a copy of a loop's state as it was last committed."""
+    return f"{loop}/state.copy.json"
+
+
 def lock_name(loop: str) -> str:
     """Return the blob whose lease its one trainer holds."""
     return f"{loop}/train.lock"
@@ -235,7 +247,10 @@ _decode_settings = msgspec.json.Decoder(LoopSettings).decode
 
 def decode_state(blob: Blob) -> LoopState:
     """Parse a stored state."""
-    return decoded("the loop's state", _decode_state, blob.data)
+    try:
+        return decoded("the loop's state", _decode_state, blob.data)
+    except StorageError as exc:
+        raise DamagedState(str(exc)) from exc
 
 
 def decode_settings(blob: Blob) -> LoopSettings:
@@ -280,8 +295,13 @@ class Loops:
 
         Raises:
             UnknownLoop: There is no such loop.
+            DamagedState: There was one, but it is gone, or it cannot be read.
         """
-        blob = await self._load_or_create(loop, state_name(loop), self._new_state)
+        blob = await self._blobs.load(state_name(loop))
+        if blob is None and await self.has_copy(loop):
+            raise DamagedState("the loop's state is missing")
+        if blob is None:
+            blob = await self._load_or_create(loop, state_name(loop), self._new_state)
         return decode_state(blob), blob.etag
 
     async def settings(self, loop: str) -> tuple[LoopSettings, str]:
@@ -313,7 +333,47 @@ class Loops:
 
     async def commit_state(self, loop: str, state: LoopState, etag: str) -> str:
         """Replace the state that was read as ``etag``; ``Conflict`` if it has moved on."""
-        return await self._blobs.replace(state_name(loop), encode(state), etag)
+        data = encode(state)
+        committed = await self._blobs.replace(state_name(loop), data, etag)
+        try:
+            await self._blobs.put(copy_name(loop), data)
+        except StorageError as exc:  # the one before serves as well: training is repeatable
+            logger.warning("the state of loop %s could not be copied: %s", loop, exc)
+        return committed
+
+    async def has_copy(self, loop: str) -> bool:
+        """Whether there is a copy of the loop's state: it exists, even if its state is gone."""
+        return await self._blobs.load(copy_name(loop)) is not None
+
+    async def restore_state(self, loop: str) -> tuple[LoopState, str]:
+        """Put the copy of a loop's state in the place of one that is missing or damaged.
+
+        The copy may be older by a commit; what came after it is learned again, to the same model.
+
+        Returns:
+            The state and its tag, as ``state`` does; the present one if it can be read again.
+
+        Raises:
+            DamagedState: There is no copy that can be read.
+        """
+        copy = await self._blobs.load(copy_name(loop))
+        if copy is None:
+            raise DamagedState("the loop's state is damaged, and there is no copy of it")
+        state = decode_state(copy)
+        blob = await self._blobs.load(state_name(loop))
+        if blob is None:
+            etag = await self._blobs.create(state_name(loop), copy.data)
+        else:
+            try:
+                return decode_state(blob), blob.etag
+            except DamagedState:
+                etag = await self._blobs.replace(state_name(loop), copy.data, blob.etag)
+        logger.error(
+            "the state of loop %s was missing or damaged: its copy, learned until %s, is restored",
+            loop,
+            datetime.fromtimestamp(state.cursor, UTC),
+        )
+        return state, etag
 
     async def _load_or_create(
         self, loop: str, name: str, new: Callable[[], LoopState | LoopSettings]

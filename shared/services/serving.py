@@ -203,7 +203,7 @@ class LoopReader:
             try:
                 return await self._changed(self._served)
             except MissingBlob:
-                if self.loop != DEFAULT_LOOP:
+                if self.loop != DEFAULT_LOOP and not await self._loops.has_copy(self.loop):
                     raise
         state, state_tag = await self._loops.state(self.loop)  # the default loop always exists
         settings, settings_tag = await self._loops.settings(self.loop)

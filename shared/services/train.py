@@ -14,7 +14,7 @@ from shared.events.join import EARLY_REWARD, JoinedExample, JoinedSlots, join
 from shared.events.joined_log import encode_lines, is_learned
 from shared.events.learning_mode import LearningMode
 from shared.learner.arguments import parse
-from shared.learner.checkpoint import dumps, loads
+from shared.learner.checkpoint import CheckpointError, dumps, loads
 from shared.learner.learner import Example, Learner, SlotsExample
 from shared.services.append import Writing
 from shared.services.examples import example_of, example_of_line
@@ -24,6 +24,7 @@ from shared.services.loop_state import (
     LONGEST_STEP,
     RETRAIN_FROM,
     Counters,
+    DamagedState,
     LastRead,
     Loops,
     LoopState,
@@ -49,7 +50,6 @@ from shared.services.ports import (
     EventStore,
     Lease,
     RankedEvent,
-    StorageError,
 )
 
 logger = logging.getLogger(__name__)
@@ -110,6 +110,10 @@ class _Done:
     late_events: int = 0
 
 
+class _LostModel(Exception):
+    """The model with which learning should go on is not there any more."""
+
+
 class TrainService:
     """Trains one loop. Any number may run; a lease keeps them from working twice."""
 
@@ -161,15 +165,21 @@ class TrainService:
 
     async def _step(self) -> int | None:
         """Commit one step; return how many events it learned, or None if there was no work."""
-        state, etag = await self._loops.state(self.loop)
+        state, etag = await self._state()
         settings, _ = await self._loops.settings(self.loop)
         if state.fingerprint != fingerprint(settings):
             await self._loops.commit_state(self.loop, reset(state, settings), etag)
             return 0
-        if state.replay is not None:
-            done = await self._replay_step(state, state.replay, settings)
-        else:
-            done = await self._join_step(state, settings)
+        try:
+            if state.replay is not None:
+                done = await self._replay_step(state, state.replay, settings)
+            else:
+                done = await self._join_step(state, settings)
+        except _LostModel as exc:
+            # It was learned from the log before, and can be again, as after a change of settings.
+            logger.error("loop %s learns its log again: %s", self.loop, exc)
+            await self._loops.commit_state(self.loop, reset(state, settings), etag)
+            return 0
         changed = self._publish(done.state, settings)
         if changed == state:
             self._record_standing(state, settings)
@@ -179,6 +189,12 @@ class TrainService:
         )
         record_step(self._meter, self.loop, done.rows, done.late_events)  # now it has happened
         return done.learned
+
+    async def _state(self) -> tuple[LoopState, str]:
+        try:
+            return await self._loops.state(self.loop)
+        except DamagedState:
+            return await self._loops.restore_state(self.loop)
 
     def _record_standing(self, state: LoopState, settings: LoopSettings) -> None:
         wait = settings.rewards.wait
@@ -326,8 +342,11 @@ class TrainService:
             return self._learner[1]
         blob = await self._blobs.load(model_name(self.loop, version))
         if blob is None:
-            raise StorageError(f"model {version} is missing")
-        return loads(blob.data)
+            raise _LostModel(f"model {version} is missing")
+        try:
+            return loads(blob.data)
+        except CheckpointError as exc:
+            raise _LostModel(f"model {version} cannot be read: {exc}") from exc
 
     def _publish(self, state: LoopState, settings: LoopSettings) -> LoopState:
         """Publish the newest model when it is time, and at once after a reset was replayed."""
