@@ -6,13 +6,14 @@ Signatures stay valid: they cover the account's path and the date, not the host.
 """
 
 import asyncio
+import contextlib
 import random
 import re
 import socket
 import struct
 import threading
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Self
@@ -134,6 +135,30 @@ class _Client:
     task: "asyncio.Task[None] | None" = field(default=None)
 
 
+class Held:
+    """A request on its way to storage that waits to be let go.
+
+    Attributes:
+        reached: Set once it is here.
+    """
+
+    def __init__(self, match: str, loop: asyncio.AbstractEventLoop) -> None:
+        """Wait for a request that holds pattern ``match``."""
+        self.match = re.compile(match)
+        self.reached = threading.Event()
+        self._loop = loop
+        self._released = asyncio.Event()
+
+    def release(self) -> None:
+        """Let it go on to storage, whether or not anybody still waits for the answer."""
+        self._loop.call_soon_threadsafe(self._released.set)
+
+    async def wait(self) -> None:
+        """Be held."""
+        self.reached.set()
+        await self._released.wait()
+
+
 class _Reset(Exception):
     """The client's connection is to be reset."""
 
@@ -159,6 +184,8 @@ class FaultProxy:
         self.requests = 0
         self._random = random.Random(seed)
         self._injections: list[_Injection] = []
+        self._holds: list[Held] = []
+        self._strike: tuple[re.Pattern[str], Callable[[], None], bool] | None = None
         self._hanging: asyncio.Event | None = None
         self._services = [
             _Service(name, address) for name, address in _addresses(connection_string).items()
@@ -191,9 +218,23 @@ class FaultProxy:
         injection = _Injection(fault, re.compile(match), times)
         self._loop.call_soon_threadsafe(self._injections.append, injection)
 
+    def once(self, match: str, strike: Callable[[], None], *, after: bool) -> None:
+        """Call ``strike`` at the next request that matches: before storage sees it, or after.
+
+        It is called in the proxy's thread and must not block. There is at most one.
+        """
+        self._strike = (re.compile(match), strike, after)
+
+    def hold(self, match: str) -> Held:
+        """Hold the next request that matches, as a network or a stopped process might."""
+        held = Held(match, self._loop)
+        self._loop.call_soon_threadsafe(self._holds.append, held)
+        return held
+
     def clear(self) -> None:
-        """Forget all injections, and the plan."""
+        """Forget the plan, all injections and what is to be called."""
         self.plan = None
+        self._strike = None
         self._loop.call_soon_threadsafe(self._injections.clear)
 
     def away(self, *, hanging: bool = False) -> None:
@@ -219,6 +260,7 @@ class FaultProxy:
         if self._loop.is_closed():
             return
         self._run(self._away(hanging=False))
+        self._run(self._settled())
         self._loop.call_soon_threadsafe(self._loop.stop)
         self._thread.join()
         self._loop.close()
@@ -254,6 +296,12 @@ class FaultProxy:
             self._hanging = None
         await self._listen()
 
+    async def _settled(self) -> None:
+        """Wait until what was being accepted when the servers closed is gone, too."""
+        for _ in range(5):
+            await asyncio.sleep(0.02)
+            await self._drop()
+
     async def _drop(self) -> None:
         tasks = [client.task for client in self._clients if client.task is not None]
         for client in list(self._clients):
@@ -263,21 +311,23 @@ class FaultProxy:
         await asyncio.gather(*tasks, return_exceptions=True)
 
     def _handler(self, service: _Service):
-        async def handle(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        def accept(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
             client = _Client(service, reader, writer)
-            client.task = asyncio.current_task()
-            self._clients.add(client)
-            try:
-                await self._serve(client)
-            except (_Reset, OSError, asyncio.IncompleteReadError, asyncio.CancelledError):
-                _reset(writer)
-            except _End:
-                pass
-            finally:
-                self._clients.discard(client)
-                _close(client)
+            self._clients.add(client)  # before anything is awaited, or it could be overlooked
+            client.task = asyncio.create_task(self._handle(client))
 
-        return handle
+        return accept
+
+    async def _handle(self, client: _Client) -> None:
+        try:
+            await self._serve(client)
+        except (_Reset, OSError, asyncio.IncompleteReadError, asyncio.CancelledError):
+            _reset(client.writer)
+        except _End:
+            pass
+        finally:
+            await _close(client)
+            self._clients.discard(client)
 
     async def _serve(self, client: _Client) -> None:
         while (request := await read_request(client.reader)) is not None:
@@ -285,13 +335,36 @@ class FaultProxy:
             if self._hanging is not None:
                 await self._hanging.wait()
                 raise _Reset
-            fault = self._fault(f"{request.method} {request.target}")
+            described = f"{request.method} {request.target}"
+            for held in [each for each in self._holds if each.match.search(described)][:1]:
+                self._holds.remove(held)
+                await held.wait()
+            strike = self._due_strike(described)
+            if strike is not None:
+                await self._strike_at(client, request, *strike)
+            fault = self._fault(described)
             if fault is None:
                 client.writer.write((await self._forward(client, request)).data)
             else:
                 self.injected[fault.label] += 1
                 await self._break(client, request, fault)
             await client.writer.drain()
+
+    def _due_strike(self, described: str) -> tuple[Callable[[], None], bool] | None:
+        if self._strike is None or not self._strike[0].search(described):
+            return None
+        _, strike, after = self._strike
+        self._strike = None
+        return strike, after
+
+    async def _strike_at(
+        self, client: _Client, request: Request, strike: Callable[[], None], after: bool
+    ) -> None:
+        """Strike; the answer, if storage gave one, has nobody to go to."""
+        if after:
+            await self._forward(client, request)
+        strike()
+        raise _Reset
 
     def _fault(self, described: str) -> Fault | None:
         for injection in self._injections:
@@ -359,7 +432,9 @@ def _reset(writer: asyncio.StreamWriter) -> None:
     writer.transport.abort()
 
 
-def _close(client: _Client) -> None:
-    client.writer.close()
-    if client.upstream is not None:
-        client.upstream[1].close()
+async def _close(client: _Client) -> None:
+    for writer in (client.writer, client.upstream and client.upstream[1]):
+        if writer is not None:
+            writer.close()
+            with contextlib.suppress(OSError):
+                await writer.wait_closed()
