@@ -108,8 +108,16 @@ def main() -> int:
         report = fight(orders(number, events, kills, minutes, seed), folder)
         total.add(report)
         shutil.rmtree(folder / "azurite", ignore_errors=True)
-        took = round(time.monotonic() - began)
-        tell("round", number, took_seconds=took, kills=report.kills, **asdict(report.verdict))
+        tell(
+            "round",
+            number,
+            took_seconds=round(time.monotonic() - began),
+            traffic_seconds=round(report.seconds),
+            kills=report.kills,
+            faults=report.injected.total(),
+            refusals=report.seen.refusals,
+            **asdict(report.verdict),
+        )
         number += 1
     finish(total)
     return 1 if total.broken else 0

@@ -50,7 +50,7 @@ class Traffic:
         prefix: str = "e",
         seed: int = 0,
         patience: float = 15.0,
-        most_calls: int = 32,
+        most_calls: int = 64,
     ) -> None:
         """Send to ``urls``.
 
