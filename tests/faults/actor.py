@@ -1,6 +1,6 @@
 """A process of the app as it is, but for its clock and, where a test asks for it, one thing broken.
 
-``python -m tests.faults.actor web PORT`` or ``... timers`` or ``... train LOOP``, with
+``python -m tests.faults.actor web PORT`` or ``... timers``, with
 ``CLOCK_OFFSET_SECONDS`` (how far its clock is ahead) and ``SABOTAGE`` in the environment.
 """
 
@@ -11,7 +11,6 @@ from datetime import timedelta
 from devserver import timers, web
 from shared import wiring
 from tests.faults.sabotage import SABOTAGES
-from train_function import run
 
 
 def shift_clock(ahead: timedelta) -> None:
@@ -20,20 +19,17 @@ def shift_clock(ahead: timedelta) -> None:
     wiring.now = lambda: true_time() + ahead
 
 
-def main(what: str, *arguments: str) -> int:
-    """Run the process; return its exit code."""
+def main(what: str, *arguments: str) -> None:
+    """Run the process until it is told to stop."""
     shift_clock(timedelta(seconds=float(os.environ.get("CLOCK_OFFSET_SECONDS", "0"))))
     sabotage = os.environ.get("SABOTAGE")
     if sabotage:
         SABOTAGES[sabotage]()
     if what == "web":
         web.main(int(arguments[0]))
-    elif what == "timers":
-        timers.main()
     else:
-        return run.main(arguments[0])
-    return 0
+        timers.main()
 
 
 if __name__ == "__main__":
-    sys.exit(main(*sys.argv[1:]))
+    main(*sys.argv[1:])

@@ -116,7 +116,7 @@ def first_sent_after(time_dropped: float, entries: Sequence[Entry]) -> list[Entr
 async def _fight(orders: Orders, scene: Scene, path: Path) -> Report:
     ledger = Ledger(path)
     started = time.monotonic()
-    with StateWatch(scene) as watch:
+    with StateWatch(scene.environ) as watch:
         traffic = Traffic(scene.urls, scene.key, ledger, seed=orders.seed)
         storm = Storm(scene, watch, seed=orders.seed, longest_away=orders.longest_away)
         scene.proxy.plan = orders.plan

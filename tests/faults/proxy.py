@@ -135,30 +135,6 @@ class _Client:
     task: "asyncio.Task[None] | None" = field(default=None)
 
 
-class Held:
-    """A request on its way to storage that waits to be let go.
-
-    Attributes:
-        reached: Set once it is here.
-    """
-
-    def __init__(self, match: str, loop: asyncio.AbstractEventLoop) -> None:
-        """Wait for a request that holds pattern ``match``."""
-        self.match = re.compile(match)
-        self.reached = threading.Event()
-        self._loop = loop
-        self._released = asyncio.Event()
-
-    def release(self) -> None:
-        """Let it go on to storage, whether or not anybody still waits for the answer."""
-        self._loop.call_soon_threadsafe(self._released.set)
-
-    async def wait(self) -> None:
-        """Be held."""
-        self.reached.set()
-        await self._released.wait()
-
-
 class _Reset(Exception):
     """The client's connection is to be reset."""
 
@@ -184,7 +160,6 @@ class FaultProxy:
         self.requests = 0
         self._random = random.Random(seed)
         self._injections: list[_Injection] = []
-        self._holds: list[Held] = []
         self._strike: tuple[re.Pattern[str], Callable[[], None], bool] | None = None
         self._hanging: asyncio.Event | None = None
         self._services = [
@@ -224,12 +199,6 @@ class FaultProxy:
         It is called in the proxy's thread and must not block. There is at most one.
         """
         self._strike = (re.compile(match), strike, after)
-
-    def hold(self, match: str) -> Held:
-        """Hold the next request that matches, as a network or a stopped process might."""
-        held = Held(match, self._loop)
-        self._loop.call_soon_threadsafe(self._holds.append, held)
-        return held
 
     def clear(self) -> None:
         """Forget the plan, all injections and what is to be called."""
@@ -326,6 +295,7 @@ class FaultProxy:
         except _End:
             pass
         finally:
+            client.task = None  # it ends by itself now
             await _close(client)
             self._clients.discard(client)
 
@@ -336,9 +306,6 @@ class FaultProxy:
                 await self._hanging.wait()
                 raise _Reset
             described = f"{request.method} {request.target}"
-            for held in [each for each in self._holds if each.match.search(described)][:1]:
-                self._holds.remove(held)
-                await held.wait()
             strike = self._due_strike(described)
             if strike is not None:
                 await self._strike_at(client, request, *strike)
@@ -433,8 +400,9 @@ def _reset(writer: asyncio.StreamWriter) -> None:
 
 
 async def _close(client: _Client) -> None:
-    for writer in (client.writer, client.upstream and client.upstream[1]):
-        if writer is not None:
-            writer.close()
-            with contextlib.suppress(OSError):
-                await writer.wait_closed()
+    writers = [client.writer, *([client.upstream[1]] if client.upstream else [])]
+    for writer in writers:
+        writer.close()
+    for writer in writers:
+        with contextlib.suppress(OSError):
+            await writer.wait_closed()

@@ -45,10 +45,6 @@ class Actor:
         self._child.process.wait()
         self._child = self._start()
 
-    def wait(self) -> int:
-        """Return its exit code once it has ended by itself."""
-        return self._child.process.wait(120)
-
     @property
     def ended(self) -> int | None:
         """Its exit code, or None while it runs."""
@@ -100,8 +96,7 @@ class Scene:
         self.environ = {**shared, "DATA_STORAGE": self._azurite.connection_string}
         if settle is not None:
             asyncio.run(settle(self.environ))
-        self._through = through = {**shared, "DATA_STORAGE": self.proxy.connection_string}
-        self._others: list[Actor] = []
+        through = {**shared, "DATA_STORAGE": self.proxy.connection_string}
         ports = _free_ports(ranks)
         self.urls = [f"http://127.0.0.1:{port}/" for port in ports]
         self.ranks = [
@@ -131,16 +126,6 @@ class Scene:
         """Opens the app."""
         return self.environ["PERSONALIZER_KEY_1"]
 
-    def train_once(self, *, ahead: float = 0.0) -> Actor:
-        """Start a process that trains the default loop until nothing is left.
-
-        Its clock is ``ahead`` seconds ahead.
-        """
-        environ = {**self._through, "CLOCK_OFFSET_SECONDS": str(ahead)}
-        actor = Actor("one training", ["train", "default"], environ)
-        self._others.append(actor)
-        return actor
-
     def restart_storage(self) -> None:
         """End the emulator as an operator would and start it on the same data."""
         self._azurite.stop()
@@ -150,7 +135,7 @@ class Scene:
 
     def stop(self) -> None:
         """Stop everything, storage last."""
-        actors = [*self.ranks, *self.trainers, *self._others]
+        actors = [*self.ranks, *self.trainers]
         for actor in actors:
             actor.kill()  # nothing may depend on an orderly end
         for actor in actors:

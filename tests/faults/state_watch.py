@@ -2,6 +2,7 @@
 
 import threading
 import time
+from collections.abc import Mapping
 
 from azure.core.exceptions import AzureError, ResourceExistsError, ResourceNotFoundError
 from azure.storage.blob import BlobClient, BlobLeaseClient
@@ -9,7 +10,6 @@ from azure.storage.blob import BlobClient, BlobLeaseClient
 from shared.services.loop_state import DEFAULT_LOOP, LoopState, decode_state, lock_name, state_name
 from shared.services.ports import Blob, StorageError
 from shared.wiring import CONTAINER
-from tests.faults.scene import Scene
 
 INTERVAL = 0.2
 
@@ -21,10 +21,10 @@ class StateWatch:
         went_back: How often it went back.
     """
 
-    def __init__(self, scene: Scene, loop: str = DEFAULT_LOOP) -> None:
-        """Watch a loop of ``scene``."""
+    def __init__(self, environ: Mapping[str, str], loop: str = DEFAULT_LOOP) -> None:
+        """Watch a loop of the storage that ``environ``, read again each time, leads to."""
         self.went_back = 0
-        self._scene = scene
+        self._environ = environ
         self._loop = loop
         self._newest: tuple[int, int] | None = None
         self._clients: dict[str, BlobClient] = {}  # another one after a restart of storage
@@ -50,7 +50,7 @@ class StateWatch:
 
     def break_lease(self) -> None:
         """Do what time does when a trainer has died."""
-        storage = self._scene.environ["DATA_STORAGE"]
+        storage = self._environ["DATA_STORAGE"]
         name = lock_name(self._loop)
         with BlobClient.from_connection_string(storage, CONTAINER, name) as blob:
             try:
@@ -60,7 +60,7 @@ class StateWatch:
 
     def latest(self) -> LoopState | None:
         """Return the state; None where there is none to be read."""
-        storage = self._scene.environ["DATA_STORAGE"]
+        storage = self._environ["DATA_STORAGE"]
         try:
             return decode_state(Blob(self._blob(storage).download_blob().readall(), ""))
         except (AzureError, StorageError):
