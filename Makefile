@@ -7,7 +7,7 @@ NODE = $$($(PY) -c 'from devserver.azurite import find_node; print(find_node())'
 PY := $(VENV)/bin/python
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
-.PHONY: audit lock fuzz fuzz-api run doctor test demo bench load soak quality package check setup clean
+.PHONY: audit lock faults fuzz fuzz-api run doctor test demo bench load soak quality package check setup clean
 
 run: $(VENV)/.run $(VENDOR)
 	@PORT=$(PORT) $(PY) -m devserver
@@ -64,6 +64,10 @@ fuzz-api: $(VENV)/.test node_modules/.ready
 fuzz: $(VENV)/.test
 	@$(PY) -m pip install --quiet -r requirements-fuzz.txt
 	@EXECUTIONS=$(EXECUTIONS) PARSERS=$(PARSERS) $(PY) -m tests.fuzz
+
+# Half an hour and more; EVENTS=20000 KILLS=30 MINUTES=5 are less.
+faults: $(VENV)/.test node_modules/.ready
+	@$(PY) -m tests.faults
 
 setup: $(VENV)/.test $(VENDOR)
 

@@ -23,7 +23,8 @@ class Verdict:
         ranked: Acknowledged ranks.
         rewarded: Acknowledged rewards.
         learned: Events in the joined log, unacknowledged ones too.
-        lost: Acknowledged ranks that were not learned.
+        lost: Acknowledged ranks that were not learned, and whose bucket was.
+        behind: Acknowledged ranks that training has not come to in the time that it was given.
         doubled: Events that were learned more than once.
         rewards_lost: Acknowledged rewards, in time, that their event was learned without.
         rewards_wrong: Events that were learned with another reward than the acknowledged one.
@@ -43,6 +44,7 @@ class Verdict:
     rewarded: int
     learned: int
     lost: int
+    behind: int
     doubled: int
     rewards_lost: int
     rewards_wrong: int
@@ -90,7 +92,8 @@ async def reconcile(
         ranked=len(ranks),
         rewarded=len(rewards),
         learned=len(times),
-        lost=sum(event not in once for event in ranks),
+        lost=sum(e.event not in once and _is_closed(e, ours.state) for e in ranks.values()),
+        behind=sum(e.event not in once and not _is_closed(e, ours.state) for e in ranks.values()),
         doubled=sum(times.values()) - len(times),
         rewards_lost=checked["lost"],
         rewards_wrong=checked["wrong"],
@@ -123,6 +126,11 @@ async def logged(store: LogStore, state: LoopState) -> list[LogLine]:
                 lines.append(line)
         position = max(position, part.end)
     return lines
+
+
+def _is_closed(rank: Entry, state: LoopState) -> bool:
+    """Whether a rank's bucket, by any of the clocks, was learned."""
+    return rank.answered + CLOCKS_OFF_BY < state.cursor
 
 
 def _same(entry: Entry, line: LogLine) -> bool:

@@ -59,6 +59,7 @@ async def undisturbed(settings: Settings, stores: wiring.Stores, loop: str, unti
         return closed
 
     quiet = Loops(blobs, clock, lambda: "app", defaults)
+    await quiet.create(loop, epoch=0)
     await quiet.change_settings(loop, lambda _: wanted)
     trainer = TrainService(loop, quiet, blobs, stores.events, clock, writing)
     while (await trainer.train()).outcome == "trained":
