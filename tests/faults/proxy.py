@@ -378,7 +378,10 @@ class FaultProxy:
             client.writer.write(answer.data)
 
     async def _forward(self, client: _Client, request: Request) -> Message:
-        if client.upstream is None or client.upstream[0].at_eof():
+        if client.upstream is not None and client.upstream[0].at_eof():
+            client.upstream[1].close()
+            client.upstream = None
+        if client.upstream is None:
             host, port = client.service.upstream
             client.upstream = await asyncio.open_connection(host, port, limit=LIMIT)
         reader, writer = client.upstream
