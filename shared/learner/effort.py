@@ -48,7 +48,10 @@ class Efforts:
     def __init__(self, settings: LearningSettings) -> None:
         """Combine as ``settings`` do."""
         self._settings = settings
-        self._patterns = tuple(dict.fromkeys(settings.interactions))
+        patterns = settings.interactions
+        if not settings.duplicate_interactions:
+            patterns = tuple(dict.fromkeys(patterns))
+        self._patterns = patterns
         self._members = len(settings.offsets)
         self._known: RecentlyUsed[tuple[Shape, Shape], Effort] = RecentlyUsed(_SHAPES_BUDGET)
 

@@ -4,7 +4,7 @@ import json
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from shared.endpoint import refusal
@@ -108,6 +108,7 @@ _patterns = st.lists(st.sampled_from(["::", "Fi", "ij", ":j", ":::", "Fij", "i::
     more=st.sampled_from(["", "--leave_duplicate_interactions", "--ignore i", "--keep j"]),
     slot=st.booleans(),
 )
+@example((), ((32, 1),), ["::", "::"], "--leave_duplicate_interactions", False)
 def test_effort_is_never_less_than_the_terms_that_are_combined(
     action, context, patterns, more, slot
 ):

@@ -94,21 +94,28 @@ class BadStorage:
         for task in self._tasks:
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
+        await asyncio.sleep(0.01)  # for transports to close
 
     def _serve(self, behind):
-        async def serve(reader, writer):
-            task = asyncio.current_task()
+        def serve(reader, writer):
+            task = self._loop.create_task(self._connection(behind, reader, writer))
             self._tasks.add(task)
-            try:
-                with suppress(ConnectionError, asyncio.IncompleteReadError):
-                    await self._answer(behind, reader, writer)
-                writer.transport.abort() if self.way == "resets" else writer.close()
-            except asyncio.CancelledError:
-                writer.transport.abort()
-            finally:
+            task.add_done_callback(ended(writer.transport))
+
+        def ended(transport):
+            def end(task):
                 self._tasks.discard(task)
+                if task.cancelled():  # perhaps before it began
+                    transport.abort()
+
+            return end
 
         return serve
+
+    async def _connection(self, behind, reader, writer):
+        with suppress(ConnectionError, asyncio.IncompleteReadError):
+            await self._answer(behind, reader, writer)
+        writer.transport.abort() if self.way == "resets" else writer.close()
 
     async def _answer(self, behind, reader, writer):
         head = await reader.readuntil(b"\r\n\r\n")
