@@ -39,7 +39,7 @@ WORKLOAD = Workload(events=2e6, rewards=0.5)
         ("ready_gb_seconds", "always ready", 0),
         # 3 million inserts, 100,000 reads, 28 for each run
         ("table_operations", "table operations", 310 + 4.38 * 28),
-        ("blob_writes", "blob operations", 4.38 * 12),
+        ("blob_writes", "blob operations", 4.38 * 13),
         # 13 for each run, two documents polled every 5 seconds
         ("blob_reads", "blob operations", 4.38 * 13 + 2 * 52.56),
         # 2 million a month kept for 90 days are 5.918 million of 1,500 bytes
