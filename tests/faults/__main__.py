@@ -6,6 +6,7 @@ one JSON line per figure; the exit code is 1 if a promise was broken. Ledgers ar
 """
 
 import json
+import math
 import os
 import shutil
 import sys
@@ -86,7 +87,7 @@ def orders(number: int, events: int, kills: int, minutes: float, seed: int) -> O
         seed=seed + number,
         rate=1.2 * events / (60 * minutes),
         seconds=ROUND_SECONDS,
-        moves=[*OUTAGES, *KILLS * max(1, round(kills * share / KILLED))],
+        moves=[*OUTAGES, *KILLS * math.ceil(1.1 * kills * share / KILLED)],
         longest_away=10,
         on_disk=False,
         schedule="*/15 * * * * *",  # a step reads several minutes of rows
