@@ -129,6 +129,9 @@ async def _fight(orders: Orders, scene: Scene, path: Path) -> Report:
         seconds = time.monotonic() - started
         await raging
         storm.calm()
+        for actor in (*scene.ranks, *scene.trainers):
+            if actor.ended is not None:
+                await asyncio.to_thread(actor.start_again)
         watch.break_lease()
         ledger.close()
         entries = first_sent_after(storm.dropped_at, read(path))

@@ -200,6 +200,12 @@ class FaultProxy:
         """
         self._strike = (re.compile(match), strike, after)
 
+    def forget(self, strike: Callable[[], None]) -> None:
+        """Do not call ``strike`` any more."""
+        armed = self._strike
+        if armed is not None and armed[1] is strike:
+            self._strike = None
+
     def clear(self) -> None:
         """Forget the plan, all injections and what is to be called."""
         self.plan = None

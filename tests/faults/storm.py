@@ -111,6 +111,8 @@ class Storm:
 
         async def start_again() -> None:
             await asyncio.to_thread(struck.wait, self._longest_wait)
+            self.scene.proxy.forget(strike)  # or it would kill what nobody starts again
+            await asyncio.to_thread(struck.wait, 0.2)  # it may just have begun
             for trainer in self.scene.trainers:
                 async with self._starting:
                     if trainer.ended is not None:
