@@ -25,7 +25,7 @@ from shared.learner.interactions import (
 _Part = tuple[list[int], list[float]]
 
 _decode = msgspec.json.Decoder().decode
-_may_say = re.compile(rb"_inc|\\\\").search  # which actions are allowed; JSON may escape letters
+_may_say = re.compile(rb"_inc|\\").search  # which actions are allowed; JSON may escape letters
 _decode_slots = msgspec.json.Decoder(list[msgspec.Raw]).decode
 
 

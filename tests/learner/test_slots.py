@@ -156,7 +156,12 @@ def test_the_layout_of_a_decision_over_slots_is_the_retired_services():
 
 @pytest.mark.parametrize(
     "slot",
-    [b'{"sj":[{"_inc":[0,2]}]}', b'{"_inc":[0,2],"sj":[]}', b'{"a":{"b":{"_inc":[0]},"_inc":2}}'],
+    [
+        b'{"sj":[{"_inc":[0,2]}]}',
+        b'{"_inc":[0,2],"sj":[]}',
+        b'{"a":{"b":{"_inc":[0]},"_inc":2}}',
+        rb'{"sj":[{"\u005finc":[0,2]}]}',
+    ],
 )
 def test_exclusions_may_stand_anywhere_in_a_slot(slot):
     (found,) = decide_slots(None, CONTEXT, ACTIONS, [slot], lambda at: 0.0)
