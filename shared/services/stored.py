@@ -15,7 +15,7 @@ _DAMAGE = (msgspec.DecodeError, UnicodeError, RecursionError, ValueError, Overfl
 """What decoders raise, of text that is no UTF-8 and of numbers and times beyond all bounds too."""
 
 MOST_REASON = 200
-"""Characters of why; what is damaged may be quoted in it."""
+"""Characters of why. It names members, and quotes nothing but a mode that is none."""
 
 
 def decoded(what: str, decode: Callable[[bytes], T], data: bytes) -> T:

@@ -150,12 +150,13 @@ def _decoded(row: Mapping[str, Any], decode: Callable[[bytes], T]) -> T:
     try:
         payload = _join(row)
     except (KeyError, TypeError, zlib.error) as exc:
-        raise StorageError(f"row {_key(row)} has no payload that can be read") from exc
-    return decoded(f"row {_key(row)}", decode, payload)
+        raise StorageError(f"{_place(row)} has no payload that can be read") from exc
+    return decoded(_place(row), decode, payload)
 
 
-def _key(row: Mapping[str, Any]) -> str:
-    return f"{row.get('PartitionKey')}/{row.get('RowKey')}"
+def _place(row: Mapping[str, Any]) -> str:
+    """Say where a row is, as it may be logged: its key is an event id that a caller made up."""
+    return f"a row of partition {row.get('PartitionKey')}"
 
 
 def _join(row: Mapping[str, Any]) -> bytes:
