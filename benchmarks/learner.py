@@ -16,7 +16,7 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -27,7 +27,7 @@ import vowpalwabbit
 from benchmarks.log import catalogue, context, decisions, log, text
 from shared.events.joined_log import decode_lines
 from shared.learner.arguments import parse
-from shared.learner.learner import Example, Learner
+from shared.learner.learner import Example, Learner, SlotsExample
 from shared.learner.policy import Policy
 
 POLICIES = {
@@ -143,7 +143,7 @@ def memory() -> Figure:
 
 
 _LEARNING = """
-from shared.learner.learner import Example, Learner
+from shared.learner.learner import Example, Learner, SlotsExample
 from shared.learner.arguments import parse
 from shared.events.joined_log import decode_lines
 before = psutil.Process().memory_info().rss
@@ -172,22 +172,42 @@ def _growth(work: str, path: Path) -> int:
 
 def training(actions: int, policy: str, events: int) -> Figure:
     """Compare a log file to a learned model."""
+    lines = log(events, actions, 7)
+    figure = {"figure": f"training, {actions} actions, {policy}"}
+    return figure | compare_training(lines, POLICIES[policy], _example, events, events)
+
+
+def compare_training(
+    lines: Iterable[bytes],
+    arguments: str,
+    example: Callable[[Any], Example | SlotsExample],
+    events: int,
+    decisions: int,
+) -> Figure:
+    """Learn a log on both sides.
+
+    Args:
+        lines: Of the log.
+        arguments: Learning settings.
+        example: Makes one of a line.
+        events: How many there are.
+        decisions: How many these hold.
+    """
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "log.dsjson"
-        path.write_bytes(b"".join(log(events, actions, 7)))
-        arguments = POLICIES[policy]
+        path.write_bytes(b"".join(lines))
 
-        def examples() -> Iterator[Example]:
-            return map(_example, decode_lines(path.read_bytes()))
+        def examples() -> Iterator[Example | SlotsExample]:
+            return map(example, decode_lines(path.read_bytes()))
 
         def ours_learning_only() -> None:
             learner = Learner(parse(arguments))
             learner.learn_many(examples())
-            assert learner.learned == events
+            assert (learner.learned, learner.choices) == (events, decisions)
 
         def ours() -> None:
             learner = Learner(parse(arguments))
-            assert sum(1 for _ in learner.decide_and_learn(examples())) == events
+            assert sum(1 for _ in learner.decide_and_learn(examples())) == decisions
             assert learner.learned == events
 
         def theirs() -> None:
@@ -198,7 +218,6 @@ def training(actions: int, policy: str, events: int) -> Figure:
         turns = [[timed(side)[0] for side in sides] for _ in range(ROUNDS)]
     both, learning_only, peer = (statistics.median(times) for times in zip(*turns, strict=True))
     return {
-        "figure": f"training, {actions} actions, {policy}",
         "peer": "Vowpal Wabbit 9.11.9, its own driver",
         "ours_us": round(both / events * 1e6, 1),
         "ours_learning_only_us": round(learning_only / events * 1e6, 1),

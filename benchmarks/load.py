@@ -50,7 +50,8 @@ from shared.storage.event_codec import (
     partition_key,
     table_name,
 )
-from shared.storage.table_inserts import SharedKey, TableInserts, open_session
+from shared.storage.table_account import SharedKey, TableAccount, open_session
+from shared.storage.table_inserts import TableInserts
 
 LEAST_RATIO = 0.70
 """Of a Rank's throughput to that of the bare insert of its row."""
@@ -243,7 +244,7 @@ async def _bare_insert(app: LocalApp, case: Case) -> AsyncIterator[Call]:
         credential = client.credential
         assert isinstance(credential, AzureNamedKeyCredential)
         key = SharedKey(credential.named_key.name, credential.named_key.key)
-        inserts = TableInserts(session, client.url, key)
+        inserts = TableInserts(TableAccount(session, client.url, key))
         await client.create_table_if_not_exists(table)
 
         async def insert(_: int) -> None:

@@ -11,7 +11,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from benchmarks.learner import BLOCK, RATIO, ROUNDS, Figure, one_core, ratio, timed
+from benchmarks.learner import BLOCK, RATIO, Figure, compare_training, one_core, ratio, timed
 from benchmarks.log import slots_decisions, slots_log, text
 
 import vowpalwabbit  # isort: skip  # after the above has seen to the number of threads
@@ -87,39 +87,9 @@ def rank(actions: int) -> Figure:
 
 def training(actions: int, events: int) -> Figure:
     """Compare a log file to a learned model."""
-    with tempfile.TemporaryDirectory() as folder:
-        path = Path(folder) / "log.dsjson"
-        path.write_bytes(b"".join(slots_log(events, actions, SLOTS, 7)))
-
-        def examples() -> Iterator[SlotsExample]:
-            return map(_example, decode_lines(path.read_bytes()))
-
-        def ours_learning_only() -> None:
-            learner = Learner(parse(ARGUMENTS))
-            learner.learn_many(examples())
-            assert learner.choices == events * SLOTS
-
-        def ours() -> None:
-            learner = Learner(parse(ARGUMENTS))
-            assert sum(1 for _ in learner.decide_and_learn(examples())) == events * SLOTS
-
-        def theirs() -> None:
-            run = f"{ARGUMENTS} --dsjson -d {path} --quiet --no_stdin"
-            vowpalwabbit.Workspace(run).finish()
-
-        sides = (ours, ours_learning_only, theirs)
-        turns = [[timed(side)[0] for side in sides] for _ in range(ROUNDS)]
-    both, learning_only, peer = (statistics.median(times) for times in zip(*turns, strict=True))
-    return {
-        "figure": f"training, {SLOTS} slots, {actions} actions, default policy",
-        "peer": "Vowpal Wabbit 9.11.9, its own driver",
-        "ours_us": round(both / events * 1e6, 1),
-        "ours_learning_only_us": round(learning_only / events * 1e6, 1),
-        "peer_us": round(peer / events * 1e6, 1),
-        "ratio": ratio([(turn[0], turn[2]) for turn in turns]),
-        "ratio_learning_only": ratio([(turn[1], turn[2]) for turn in turns]),
-        "ratio_is": RATIO,
-    }
+    lines = slots_log(events, actions, SLOTS, 7)
+    figure = {"figure": f"training, {SLOTS} slots, {actions} actions, default policy"}
+    return figure | compare_training(lines, ARGUMENTS, _example, events, events * SLOTS)
 
 
 def _example(line: Any) -> SlotsExample:

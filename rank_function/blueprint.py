@@ -1,5 +1,8 @@
 """HTTP: Rank, of one action or of one for each slot."""
 
+from collections.abc import Awaitable
+from typing import TypeVar
+
 import azure.functions as func
 
 from shared.contract.multislot import parse_slots_rank, render_slots_rank
@@ -9,28 +12,28 @@ from shared.endpoint import Answer, Call, operation
 from shared.services.rank import NotLogged
 from shared.wiring import Application
 
-blueprint = func.Blueprint()
+T = TypeVar("T")
 
-UNLOGGED = {UNLOGGED_HEADER: "true"}
+blueprint = func.Blueprint()
 
 
 @operation(blueprint, RANK)
 async def rank(app: Application, call: Call) -> Answer:
     """Decide which action to take."""
-    headers = {}
-    try:
-        decided = await app.rank.rank(parse_rank(call.body))
-    except NotLogged as exc:
-        decided, headers = exc.interaction, UNLOGGED
+    decided, headers = await _decided(app.rank.rank(parse_rank(call.body)))
     return Answer(render_rank(decided, await app.rank.explain(decided)), headers)
 
 
 @operation(blueprint, MULTI_SLOT_RANK)
 async def multi_slot_rank(app: Application, call: Call) -> Answer:
     """Decide which action to put into each slot."""
-    headers = {}
-    try:
-        decided = await app.rank.rank_slots(parse_slots_rank(call.body))
-    except NotLogged as exc:
-        decided, headers = exc.interaction, UNLOGGED
+    decided, headers = await _decided(app.rank.rank_slots(parse_slots_rank(call.body)))
     return Answer(render_slots_rank(decided), headers)
+
+
+async def _decided(ranking: Awaitable[T]) -> tuple[T, dict[str, str]]:
+    """Return a decision and the headers that say whether it is stored."""
+    try:
+        return await ranking, {}
+    except NotLogged as exc:
+        return exc.interaction, {UNLOGGED_HEADER: "true"}

@@ -25,7 +25,7 @@ from shared.services.decisions import DecisionService
 from shared.services.doctor import DoctorService
 from shared.services.jobs import JobService
 from shared.services.logs import LogService
-from shared.services.loop_registry import LoopRegistry, is_loop_name
+from shared.services.loop_registry import LoopRegistry, digest, is_loop_name
 from shared.services.loop_state import DEFAULT_LOOP, LoopDefaults, Loops
 from shared.services.meter import SILENT, Meter
 from shared.services.metrics import MetricsService
@@ -41,13 +41,14 @@ from shared.services.train import Training, TrainService
 from shared.settings import Settings, SettingsError
 from shared.storage.azure_blobs import AzureBlobStore
 from shared.storage.azure_tables import AzureEventStore
-from shared.storage.table_inserts import (
+from shared.storage.table_account import (
     Authorization,
     BearerToken,
     SharedKey,
-    TableInserts,
+    TableAccount,
     open_session,
 )
+from shared.storage.table_inserts import TableInserts
 from shared.storage.table_queries import TableQueries
 
 if TYPE_CHECKING:
@@ -56,6 +57,8 @@ if TYPE_CHECKING:
 logger = logging.getLogger(__name__)
 # They log the address of every request to storage, and with it the ids of events.
 logging.getLogger("azure").setLevel(logging.WARNING)
+# It warns of every error's answer without storage's own text; our log tells once (the watch).
+logging.getLogger("azure.storage.blob._shared.response_handlers").setLevel(logging.ERROR)
 
 CONTAINER = "personalizer"
 """Blob container; with the tables it makes a storage account the home of one app."""
@@ -149,6 +152,7 @@ class Process:
 
     Attributes:
         settings: The app's.
+        key_digests: Of the app's keys.
         registry: Which loops there are.
         declared: Whether the loops that the settings declare have been applied.
         watch: Whether storage answers.
@@ -159,6 +163,7 @@ class Process:
     def __init__(self, settings: Settings, stores: Stores, meter: Meter = SILENT) -> None:
         """Serve what is in ``stores``, and tell ``meter``."""
         self.settings = settings
+        self.key_digests = tuple(map(digest, settings.keys))
         self.registry = LoopRegistry(
             _loops(settings, stores), stores.blobs, stores.events, now, settings.model_poll
         )
@@ -254,8 +259,6 @@ def declared_loops(settings: Settings) -> dict[str, LoopDocument]:
 @asynccontextmanager
 async def azure_stores(settings: Settings) -> AsyncIterator[Stores]:
     """Open Azure's stores, with the connection string if there is one, else by identity."""
-    # It warns of every error's answer without storage's own text; our log tells once (the watch).
-    logging.getLogger("azure.storage.blob._shared.response_handlers").setLevel(logging.ERROR)
     table_options: dict[str, Any] = {"retry_total": 2, "connection_timeout": 4, "read_timeout": 8}
     blob_options = table_options | {"max_single_get_size": FIRST_PART}
     blob_options |= {"initial_backoff": 0.2, "increment_base": 2, "random_jitter_range": 1}
@@ -283,9 +286,9 @@ def _stores(
     table_uri: str,
     authorization: Authorization,
 ) -> Stores:
-    inserts = TableInserts(session, table_uri, authorization)
-    queries = TableQueries(session, table_uri, authorization)
-    return Stores(AzureBlobStore(blobs, CONTAINER), AzureEventStore(tables, inserts, queries))
+    account = TableAccount(session, table_uri, authorization)
+    events = AzureEventStore(tables, TableInserts(account), TableQueries(account))
+    return Stores(AzureBlobStore(blobs, CONTAINER), events)
 
 
 def _shared_key(tables: TableServiceClient) -> SharedKey:

@@ -189,8 +189,6 @@ def _check_directory(data: bytes) -> None:
 
 
 def _read(archive: zipfile.ZipFile, info: zipfile.ZipInfo) -> bytes:
-    if info.compress_type not in (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED):
-        raise ModelExportError(f"{info.filename} in the zip is compressed in an unusual way")
     limit = min(_MAX_SIZES[info.filename], max(1 << 20, _MAX_RATIO * info.compress_size))
     with archive.open(info) as member:
         content = member.read(limit + 1)

@@ -5,7 +5,7 @@ import hashlib
 import hmac
 import re
 import secrets
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Iterable
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
@@ -13,11 +13,11 @@ from typing import Annotated
 
 import msgspec
 
+from shared.events.joined_log import Moment
 from shared.services.loop_settings import LoopSettings
 from shared.services.loop_state import (
     DEFAULT_LOOP,
     Loops,
-    Moment,
     UnknownLoop,
     copy_name,
     lock_name,
@@ -233,10 +233,10 @@ class LoopRegistry:
                 await self._write(replace(gone, epoch=state.epoch + 1), blob)
             await self._purge(loop)
 
-    def opened_by(self, key: str) -> str | None:
-        """Return the loop that a key opens, of those whose records are in memory."""
+    def opened_by(self, given: str) -> str | None:
+        """Return the loop that a key opens, by its digest, of those with records in memory."""
         for loop, (_, record) in self._known.items():
-            if record is not None and opens(record, key):
+            if record is not None and opens(record.key_digests, given):
                 return loop
         return None
 
@@ -327,10 +327,9 @@ class LoopRegistry:
                 renewing.cancel()
 
 
-def opens(record: LoopRecord, key: str) -> bool:
-    """Whether a key is one of a loop's. The time taken tells nothing about the keys."""
-    given = digest(key)
-    return any([hmac.compare_digest(given, known) for known in record.key_digests])
+def opens(key_digests: Iterable[str], given: str) -> bool:
+    """Whether a key's digest is one of these. The time taken tells nothing about the keys."""
+    return any([hmac.compare_digest(given, known) for known in key_digests])
 
 
 def digest(key: str) -> str:

@@ -13,6 +13,7 @@ from typing import Annotated
 
 import msgspec
 
+from shared.events.joined_log import Moment
 from shared.learner.arguments import with_epsilon
 from shared.services.loop_settings import AutoOptimization, LoopSettings
 from shared.services.ports import Blob, BlobStore, Clock, Conflict, EventSpace, StorageError
@@ -42,9 +43,6 @@ LONGEST_STEP = timedelta(hours=12)
 
 Bucket = Annotated[int, msgspec.Meta(ge=0, le=10**11)]
 """The start of a bucket in unix seconds; what is read from a damaged document is within bounds."""
-
-Moment = Annotated[datetime, msgspec.Meta(tz=True)]
-"""A time that is read with its zone, or not at all."""
 
 
 class UnknownLoop(Exception):

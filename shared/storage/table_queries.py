@@ -14,16 +14,10 @@ from urllib.parse import quote, urlencode
 
 import aiohttp
 import msgspec
-from yarl import URL
 
 from shared.services.ports import StorageUnavailable
-from shared.storage.errors import retry_after, translated
-from shared.storage.table_inserts import (
-    VERSION,
-    Authorization,
-    error_code,
-    raise_for,
-)
+from shared.storage.errors import translated
+from shared.storage.table_account import TableAccount, raise_for
 
 MOST_PER_PAGE = 1000
 """Rows; storage refuses to be asked for more at once."""
@@ -34,11 +28,6 @@ FIRST_PAUSE = 0.2
 LONGEST_PAUSE = 1.0
 """Seconds; after that, reading is left to the next run of the trainer."""
 
-_HEADERS = {
-    "Accept": "application/json;odata=nometadata",
-    "DataServiceVersion": "3.0",
-    "x-ms-version": VERSION,
-}
 _CONTINUATIONS = ("NextPartitionKey", "NextRowKey")
 
 
@@ -52,15 +41,9 @@ _decode = msgspec.json.Decoder(_Page).decode
 class TableQueries:
     """Reads rows of the tables of one account."""
 
-    def __init__(
-        self, session: aiohttp.ClientSession, endpoint: str, authorization: Authorization
-    ) -> None:
-        """Ask ``endpoint``, such as ``https://ACCOUNT.table.core.windows.net``."""
-        url = URL(endpoint)
-        self._session = session
-        self._origin = str(url.origin())
-        self._path = url.raw_path.rstrip("/")
-        self._authorization = authorization
+    def __init__(self, account: TableAccount) -> None:
+        """Read from the tables of ``account``."""
+        self._account = account
 
     async def rows(
         self,
@@ -114,15 +97,11 @@ class TableQueries:
     async def _ask(
         self, table: str, query: Mapping[str, str]
     ) -> tuple[list[dict[str, Any]], dict[str, str]]:
-        path = f"{self._path}/{table}()"
         asked = urlencode(query, quote_via=quote)  # a plus is no space to storage
-        url = URL(f"{self._origin}{path}?{asked}", encoded=True)
-        headers = _HEADERS | await self._authorization.headers(path)
-        async with self._session.get(url, headers=headers) as answer:
+        async with await self._account.ask("GET", f"{table}()", query=f"?{asked}") as answer:
+            if answer.status != 200:
+                await raise_for(answer, f"read {table}")
             body = await answer.read()
-        if answer.status != 200:
-            wished = retry_after(answer.headers.get("Retry-After"))
-            raise_for(answer.status, error_code(body), f"read {table}", wished)
         given = ((name, answer.headers.get(f"x-ms-continuation-{name}")) for name in _CONTINUATIONS)
         more = {name: value for name, value in given if value is not None}
         return [_row(columns) for columns in _decode(body).value], more

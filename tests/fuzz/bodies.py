@@ -22,6 +22,7 @@ from shared.contract.service_configuration import (
     render_service_configuration,
 )
 from shared.contract.versions import ApiVersion
+from shared.events.interaction import AnyInteraction
 from shared.events.observation import Observation
 from shared.learner.arguments import parse
 from shared.learner.features import FeatureError
@@ -30,6 +31,7 @@ from shared.services.loop_settings import LoopSettings
 from shared.services.loop_state import decode_settings, effective_arguments, encode, fingerprint
 from shared.services.ports import Blob, EntityTooLarge
 from shared.services.rank import decide, decide_for_slots
+from shared.services.rank_request import RankRequest, SlotsRankRequest
 from shared.storage.event_codec import (
     interaction_row,
     observation_row,
@@ -89,13 +91,7 @@ def rank(data: bytes) -> bool:
         request = parse_rank(data)
     except ContractError as exc:
         return refused(exc)
-    again = {
-        "eventId": request.event_id,
-        "contextFeatures": msgspec.Raw(request.context_features),
-        "actions": [{"id": a.id, "features": msgspec.Raw(a.features)} for a in request.actions],
-        "excludedActions": sorted(request.excluded),
-        "deferActivation": request.defer_activation,
-    }
+    again = {**_members(request), "excludedActions": sorted(request.excluded)}
     assert parse_rank(msgspec.json.encode(again)) == request
     try:
         found = decide(replace(request, event_id=request.event_id or "e"),
@@ -107,12 +103,7 @@ def rank(data: bytes) -> bool:
     assert sorted(found.ranking) == list(range(len(found.actions)))
     shown = msgspec.json.decode(render_rank(found))
     assert {each["id"] for each in shown["ranking"]} == {a.id for a in request.actions}
-    try:
-        row = interaction_row(known.SPACE, known.STATE.cursor, found)
-    except EntityTooLarge:
-        return True  # answered with 400
-    assert row_interaction(row) == found
-    if crc32(data) % EXPENSIVE == 0:
+    if _stored(found) and crc32(data) % EXPENSIVE == 0:
         _learn(Example(found.context, found.chosen, -1.0, found.propensity), slots=False)
     return True
 
@@ -123,9 +114,7 @@ def slots_rank(data: bytes) -> bool:
     except ContractError as exc:
         return refused(exc)
     again = {
-        "eventId": request.event_id,
-        "contextFeatures": msgspec.Raw(request.context_features),
-        "actions": [{"id": a.id, "features": msgspec.Raw(a.features)} for a in request.actions],
+        **_members(request),
         "slots": [
             {
                 "id": s.id,
@@ -135,7 +124,6 @@ def slots_rank(data: bytes) -> bool:
             }
             for s in request.slots
         ],
-        "deferActivation": request.defer_activation,
     }
     assert parse_slots_rank(msgspec.json.encode(again)) == request
     try:
@@ -151,17 +139,34 @@ def slots_rank(data: bytes) -> bool:
             assert min(choice.probabilities) > 0.0
         assert not {found.actions[action] for action in choice.ranking} & slot.excluded
     assert len(msgspec.json.decode(render_slots_rank(found))["slots"]) == len(request.slots)
-    try:
-        row = interaction_row(known.SPACE, known.STATE.cursor, found)
-    except EntityTooLarge:
+    if not _stored(found):
         return True
-    assert row_interaction(row) == found
     outcomes = tuple(
         None if choice.chosen is None else Outcome(choice.chosen, -1.0, choice.probabilities[0])
         for choice in found.choices
     )
     if crc32(data) % EXPENSIVE == 0:
         _learn(SlotsExample(found.context, outcomes), slots=True)
+    return True
+
+
+def _members(request: RankRequest | SlotsRankRequest) -> dict[str, object]:
+    """Return what both kinds of requests have, as it would be sent."""
+    return {
+        "eventId": request.event_id,
+        "contextFeatures": msgspec.Raw(request.context_features),
+        "actions": [{"id": a.id, "features": msgspec.Raw(a.features)} for a in request.actions],
+        "deferActivation": request.defer_activation,
+    }
+
+
+def _stored(found: AnyInteraction) -> bool:
+    """Whether a decision can be stored, and then comes back as it was; if not, it is a 400."""
+    try:
+        row = interaction_row(known.SPACE, known.STATE.cursor, found)
+    except EntityTooLarge:
+        return False
+    assert row_interaction(row) == found
     return True
 
 

@@ -122,4 +122,4 @@ def test_nothing_reads_it_but_the_configuration_that_shows_it():
     }
     sending = re.compile(r"^(import|from) (aiohttp|http|urllib|socket|azure)", re.MULTILINE)
     assert [path for path in readers if sending.search(texts[path])] == []
-    assert sending.search(texts["shared/storage/table_inserts.py"])
+    assert sending.search(texts["shared/storage/table_account.py"])

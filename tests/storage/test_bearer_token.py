@@ -7,8 +7,8 @@ from collections import namedtuple
 import pytest
 from azure.core.exceptions import ClientAuthenticationError
 
-from shared.storage import table_inserts
-from shared.storage.table_inserts import RENEW_BEFORE, RENEW_EVERY, BearerToken
+from shared.storage import table_account
+from shared.storage.table_account import RENEW_BEFORE, RENEW_EVERY, BearerToken
 
 Token = namedtuple("Token", "token expires_on")
 
@@ -44,7 +44,7 @@ def clock(monkeypatch):
             return self.now
 
     clock = Clock()
-    monkeypatch.setattr(table_inserts, "time", clock)
+    monkeypatch.setattr(table_account, "time", clock)
     monkeypatch.setattr(time, "time", clock.time)
     return clock
 

@@ -42,7 +42,8 @@ from shared.storage.event_codec import (
     row_observation,
 )
 from shared.storage.memory import InMemoryBlobStore, InMemoryEventStore
-from shared.storage.table_inserts import BearerToken, TableInserts, open_session
+from shared.storage.table_account import BearerToken, TableAccount, open_session
+from shared.storage.table_inserts import TableInserts
 from shared.wiring import Stores
 
 NOW = datetime(2026, 5, 4, 23, 59, 30, 123456, tzinfo=UTC)
@@ -357,7 +358,8 @@ async def test_an_identity_that_gives_no_token_is_storage_that_does_not_answer()
             raise ClientAuthenticationError("no identity here")
 
     async with open_session() as session:
-        inserts = TableInserts(session, "https://127.0.0.1:1", BearerToken(NoIdentity()))
+        account = TableAccount(session, "https://127.0.0.1:1", BearerToken(NoIdentity()))
+        inserts = TableInserts(account)
 
         with pytest.raises(StorageUnavailable):
             await inserts.insert("table", {})
