@@ -31,7 +31,7 @@ from shared.services import train
 from shared.services.append import Writing
 from shared.services.loop_state import LoopDefaults, Loops
 from shared.services.metrics_store import MetricsStore
-from shared.services.ports import EventSpace
+from shared.services.ports import Clock, EventSpace
 from shared.services.rank import decide
 from shared.settings import Settings
 from shared.storage.azure_tables import INTERACTIONS
@@ -75,16 +75,9 @@ async def _training(actions: int, emulator: Azurite | None) -> dict[str, Any]:
     loop = f"c{uuid.uuid4().hex[:12]}"
     now = START
     async with _stores(emulator) as stores:
-        loops = Loops(stores.blobs, lambda: now, lambda: uuid.uuid4().hex, LoopDefaults())
-        await loops.create(loop, epoch=0)
-        state, _ = await loops.state(loop)
-        settings, _ = await loops.settings(loop)
-        await _store_events(stores, state.space(loop), actions)
-        now = START + SPAN + settings.rewards.wait + WRITING.grace + timedelta(minutes=1)
-        service = train.TrainService(
-            loop, loops, stores.blobs, stores.events, lambda: now, WRITING,
-            train.Training(), MetricsStore(stores.blobs),
-        )  # fmt: skip
+        service, space, wait = await _trainer(stores, loop, lambda: now, LoopDefaults())
+        await _store_events(stores, space, actions)
+        now = START + SPAN + wait + WRITING.grace + timedelta(minutes=1)
         gc.freeze()  # or collections walk all that is stored in memory, and parts pay for it
         spent: dict[str, float] = defaultdict(float)
         watched = psutil.Process(emulator.child.process.pid) if emulator else None
@@ -108,6 +101,21 @@ async def _training(actions: int, emulator: Azurite | None) -> dict[str, Any]:
     }
 
 
+async def _trainer(
+    stores: Stores, loop: str, clock: Clock, defaults: LoopDefaults
+) -> tuple[train.TrainService, EventSpace, timedelta]:
+    """Return what trains a new loop, where its events go, and the reward wait."""
+    loops = Loops(stores.blobs, clock, lambda: uuid.uuid4().hex, defaults)
+    await loops.create(loop, epoch=0)
+    state, _ = await loops.state(loop)
+    settings, _ = await loops.settings(loop)
+    service = train.TrainService(
+        loop, loops, stores.blobs, stores.events, clock, WRITING,
+        train.Training(), MetricsStore(stores.blobs),
+    )  # fmt: skip
+    return service, state.space(loop), settings.rewards.wait
+
+
 async def _flowing(bucket_seconds: int, rows: dict[str, Any]) -> dict[str, Any]:
     """Train every minute while events come, so that a step reads again what earlier ones read.
 
@@ -117,14 +125,8 @@ async def _flowing(bucket_seconds: int, rows: dict[str, Any]) -> dict[str, Any]:
     now = START
     stores = Stores(InMemoryBlobStore(), InMemoryEventStore())
     defaults = LoopDefaults(bucket_seconds=bucket_seconds)
-    loops = Loops(stores.blobs, lambda: now, lambda: uuid.uuid4().hex, defaults)
-    await loops.create("default", epoch=0)
-    state, _ = await loops.state("default")
-    await _store_events(stores, state.space("default"), 5, FLOW, FLOWING)
-    service = train.TrainService(
-        "default", loops, stores.blobs, stores.events, lambda: now, WRITING,
-        train.Training(), MetricsStore(stores.blobs),
-    )  # fmt: skip
+    service, space, _ = await _trainer(stores, "default", lambda: now, defaults)
+    await _store_events(stores, space, 5, FLOW, FLOWING)
     gc.freeze()  # or collections walk all that is stored in memory, and parts pay for it
     spent: dict[str, float] = defaultdict(float)
     read: dict[str, int] = defaultdict(int)

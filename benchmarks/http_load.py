@@ -10,7 +10,7 @@ import itertools
 import selectors
 import time
 from collections.abc import Awaitable, Callable, Iterator, Sequence
-from typing import Self, cast
+from typing import cast
 from urllib.parse import urlsplit
 
 Call = Callable[[int], Awaitable[None]]
@@ -88,7 +88,7 @@ class Client:
         """Return the answer's body, of a call on the connection of a worker.
 
         Raises:
-            CallFailed: The status is another than ``expected``.
+            CallFailed: The status is another than ``expected``, or there is no connection.
         """
         return await self.send(worker, "POST", path, body, expected)
 
@@ -98,9 +98,12 @@ class Client:
         request = f"{head}\r\nContent-Length: {len(body)}\r\n\r\n".encode() + body
         if not self._connections[worker].is_open:
             event_loop = asyncio.get_running_loop()
-            _, self._connections[worker] = await event_loop.create_connection(
-                Connection, self._host, self._port
-            )
+            try:
+                _, self._connections[worker] = await event_loop.create_connection(
+                    Connection, self._host, self._port
+                )
+            except OSError as exc:
+                raise CallFailed(f"{method} {path}: no connection") from exc
         status, answer = await self._connections[worker].call(request)
         if status != expected:
             raise CallFailed(f"{method} {path} answered {status}: {answer[:300]!r}")
@@ -168,8 +171,3 @@ class Runner(asyncio.Runner):
     def __init__(self) -> None:
         """Prepare to run."""
         super().__init__(loop_factory=lambda: asyncio.SelectorEventLoop(selectors.SelectSelector()))
-
-    def __enter__(self) -> Self:
-        """See ``asyncio.Runner``."""
-        super().__enter__()
-        return self

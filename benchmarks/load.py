@@ -40,7 +40,7 @@ from shared.events.event_ids import new_event_id, shard_of, storage_key
 from shared.events.observation import Observation
 from shared.services.loop_settings import LoopSettings
 from shared.services.loop_state import LoopState
-from shared.services.ports import EventSpace
+from shared.services.ports import EventSpace, StorageError
 from shared.services.rank import decide
 from shared.services.serving import ServedLoop
 from shared.storage.azure_tables import INTERACTIONS, OBSERVATIONS
@@ -127,7 +127,7 @@ def figures(
         for case in cases:
             try:
                 yield runner.run(_measure(app, case, turns))
-            except CallFailed as exc:
+            except (CallFailed, StorageError) as exc:
                 yield {"figure": case.name, "kept": False, "broken": [str(exc)]}
 
 

@@ -31,7 +31,7 @@ from benchmarks.http_load import (
     percentile,
     saturate,
 )
-from benchmarks.load import REWARD, SERVICE_CONFIGURATION, rank_bodies
+from benchmarks.load import REWARD, SERVICE_CONFIGURATION, rank_bodies, report
 from benchmarks.log import text
 from devserver.app import LocalApp
 
@@ -181,14 +181,14 @@ async def soak(app: LocalApp, minutes: float, rate: float | None) -> dict[str, A
         rate = rate or min(capacity, emulator_limit(minutes)) / 2
         visitors.pending = int(REWARDED_AFTER * rate)
         samples: list[Sample] = []
-        used = _Used(app)
+        before = _processor_time(app)
         started = time.monotonic()
         for _ in range(max(4, round(60 * minutes / EVERY))):
             latencies = await on_schedule(visitors.visit, WORKERS, EVERY, rate)
             sample = await _sample(app, observer, visitors.ranked, rate, latencies, started)
             samples.append(sample)
             print(json.dumps(asdict(sample)), flush=True)
-        cores = used.cores(time.monotonic() - started)
+        seconds, after = time.monotonic() - started, _processor_time(app)
         learned = await _drained(observer, visitors.ranked)
     broken = broken_promises(samples, visitors.ranked, learned, visitors.failed)
     half = len(samples) // 2
@@ -199,7 +199,7 @@ async def soak(app: LocalApp, minutes: float, rate: float | None) -> dict[str, A
         "capacity_is": "Rank and Reward together, 16 connections, before the soak, same machine",
         "events": visitors.ranked,
         "closed": learned,
-        "cores_used": cores,
+        "cores_used": {name: round((after[name] - before[name]) / seconds, 2) for name in after},
         "web_growth_mib": round(growth([s.web_mib for s in samples[half:]]), 1),
         "timer_growth_mib": round(growth([s.timer_mib for s in samples[half:]]), 1),
         "web_mib": samples[-1].web_mib,
@@ -261,21 +261,11 @@ def _size(process: psutil.Process) -> float:
     return round(total / 2**20, 1)
 
 
-class _Used:
-    """Processor time that the processes have used since this was made."""
-
-    def __init__(self, app: LocalApp) -> None:
-        names = ("web", "timer", "emulator")
-        self._processes = dict(zip(names, _processes(app), strict=True), load=psutil.Process())
-        self._before = self._now()
-
-    def _now(self) -> dict[str, float]:
-        return {name: sum(p.cpu_times()[:4]) for name, p in self._processes.items()}
-
-    def cores(self, seconds: float) -> dict[str, float]:
-        """Return the cores that each has used, on average."""
-        after = self._now()
-        return {name: round((after[name] - self._before[name]) / seconds, 2) for name in after}
+def _processor_time(app: LocalApp) -> dict[str, float]:
+    """Return the seconds of processor time that each process has used, its children included."""
+    names = ("web", "timer", "emulator")
+    processes = dict(zip(names, _processes(app), strict=True), load=psutil.Process())
+    return {name: sum(process.cpu_times()[:4]) for name, process in processes.items()}
 
 
 def main() -> int:
@@ -283,9 +273,7 @@ def main() -> int:
     minutes = float(os.environ.get("SOAK_MINUTES") or MINUTES)
     rate = float(os.environ.get("SOAK_RATE") or 0) or None
     with LocalApp({**os.environ}) as app, Runner() as runner:
-        figure = runner.run(soak(app, minutes, rate))
-        print(json.dumps(figure), flush=True)
-    return 0 if figure["kept"] else 1
+        return report([runner.run(soak(app, minutes, rate))])
 
 
 if __name__ == "__main__":

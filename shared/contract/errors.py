@@ -159,7 +159,7 @@ def sentence(error: Exception) -> str:
 
 def _short(text: str) -> str:
     """Return a text without what is too much of it: callers' names of fields have no limit."""
-    return text if len(text) <= MOST_TEXT else f"{text[:MOST_TEXT]}..."
+    return text if len(text) <= MOST_TEXT else f"{text[: MOST_TEXT - 3]}..."
 
 
 def render_error(
