@@ -227,8 +227,12 @@ def _reward(client: Client) -> Call:
 
 @asynccontextmanager
 async def _bare_insert(app: LocalApp, case: Case) -> AsyncIterator[Call]:
-    """Insert the very row that the call stores, its keys aside, into a table of its own."""
-    space, now = EventSpace("bench", 0, 8, 60), wiring.now()
+    """Insert the very row that the call stores into a table of its own, each under keys of its own.
+
+    Partitions follow the clock as the app's do: the emulator looks through a partition's rows for
+    every insert.
+    """
+    space, now = EventSpace("bench", 0, 8, int(ENVIRONMENT["BUCKET_SECONDS"])), wiring.now()
     bucket = space.bucket(now)
     if case.actions:
         decision = decide(parse_rank(rank_bodies(case.actions)[0]), SERVED, now)
@@ -250,7 +254,9 @@ async def _bare_insert(app: LocalApp, case: Case) -> AsyncIterator[Call]:
         async def insert(_: int) -> None:
             event_id = new_event_id()
             keys = {
-                "PartitionKey": partition_key(shard_of(event_id, space.shards), bucket),
+                "PartitionKey": partition_key(
+                    shard_of(event_id, space.shards), space.bucket(wiring.now())
+                ),
                 "RowKey": storage_key(event_id),
             }
             assert await inserts.insert(table, row | keys)

@@ -91,10 +91,11 @@ class BadStorage:
         for server in self._servers:
             server.close()
         self._servers.clear()
-        for task in self._tasks:
-            task.cancel()
-        await asyncio.gather(*self._tasks, return_exceptions=True)
-        await asyncio.sleep(0.01)  # for transports to close
+        for _ in range(3):  # what was being accepted when the servers closed comes later
+            for task in self._tasks:
+                task.cancel()
+            await asyncio.gather(*self._tasks, return_exceptions=True)
+            await asyncio.sleep(0.01)  # for transports to close
 
     def _serve(self, behind):
         def serve(reader, writer):
@@ -105,7 +106,7 @@ class BadStorage:
         def ended(transport):
             def end(task):
                 self._tasks.discard(task)
-                if task.cancelled():  # perhaps before it began
+                if not transport.is_closing():  # it was cancelled, perhaps before it began
                     transport.abort()
 
             return end
