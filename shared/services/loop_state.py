@@ -300,6 +300,7 @@ class Loops:
             raise DamagedState("the loop's state is missing")
         if blob is None:
             blob = await self._load_or_create(loop, state_name(loop), self._new_state)
+            await self._copy_new_state(loop, blob.data)
         return decode_state(blob), blob.etag
 
     async def settings(self, loop: str) -> tuple[LoopSettings, str]:
@@ -314,7 +315,9 @@ class Loops:
     async def create(self, loop: str, epoch: int) -> None:
         """Write the documents of a new loop whose first epoch is ``epoch``."""
         await self._blobs.put(settings_name(loop), encode(self._new_settings()))
-        await self._blobs.put(state_name(loop), encode(self._new_state(epoch)))
+        state = encode(self._new_state(epoch))
+        await self._blobs.put(state_name(loop), state)
+        await self._blobs.put(copy_name(loop), state)
 
     async def change_settings(
         self, loop: str, change: Callable[[LoopSettings], LoopSettings]
@@ -372,6 +375,14 @@ class Loops:
             datetime.fromtimestamp(state.cursor, UTC),
         )
         return state, etag
+
+    async def _copy_new_state(self, loop: str, data: bytes) -> None:
+        try:
+            await self._blobs.create(copy_name(loop), data)
+        except Conflict:
+            pass  # a commit was faster
+        except StorageError as exc:  # the first commit makes up for it
+            logger.warning("the state of loop %s could not be copied: %s", loop, exc)
 
     async def _load_or_create(
         self, loop: str, name: str, new: Callable[[], LoopState | LoopSettings]

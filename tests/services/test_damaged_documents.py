@@ -65,6 +65,34 @@ async def test_an_older_copy_is_as_good_as_the_last(world, undisturbed):
     assert (await world.model(), (await world.state()).counters) == undisturbed
 
 
+@pytest.mark.parametrize("how", ["missing", "damaged"])
+async def test_a_state_that_no_training_has_committed_comes_back_too(how):
+    """Events that are stored before the first training must not fall before a new beginning."""
+    world = World()
+    await world.live(60, seed=1)
+    before = dict(world.blobs.blobs)
+    world.now += timedelta(minutes=12)
+    await world.trainer().train()
+    undisturbed = await world.model(), (await world.state()).counters
+    world.blobs.blobs = before
+    destroy(world, state_name(LOOP), how)
+
+    await world.trainer().train()
+
+    assert undisturbed[1].events == 60
+    assert (await world.model(), (await world.state()).counters) == undisturbed
+
+
+async def test_a_new_loop_has_a_copy_of_its_state_from_the_start():
+    world = World()
+    await world.loops.create("shop", 3)
+
+    destroy(world, state_name("shop"), "missing")
+    state, _ = await world.loops.restore_state("shop")
+
+    assert state.epoch == 3
+
+
 async def test_without_a_copy_it_is_an_error_that_says_so(world):
     destroy(world, state_name(LOOP), "damaged")
     destroy(world, copy_name(LOOP), "missing")
