@@ -42,6 +42,7 @@ KINDS = {
     "all new": "no action is seen twice",
 }
 WARM_UP, REQUESTS, BLOCK = 300, 1000, 20
+EVENTS = 10_000
 ROUNDS = 7
 RATIO = "above 1: ours is faster"
 
@@ -49,7 +50,7 @@ Figure = dict[str, Any]
 
 
 def figures() -> Iterator[Figure]:
-    """Yield all figures of this module; takes about a minute."""
+    """Yield all figures of this module; takes some minutes."""
     yield importing()
     yield memory()
     with one_core():
@@ -58,7 +59,7 @@ def figures() -> Iterator[Figure]:
                 yield rank(actions, kind)
         for actions in SIZES:
             for policy in POLICIES:
-                yield training(actions, policy, 8000 if actions < 50 else 2000)
+                yield training(actions, policy)
 
 
 def rank(actions: int, kind: str) -> Figure:
@@ -170,11 +171,11 @@ def _growth(work: str, path: Path) -> int:
     return int(run.stdout)
 
 
-def training(actions: int, policy: str, events: int) -> Figure:
+def training(actions: int, policy: str) -> Figure:
     """Compare a log file to a learned model."""
-    lines = log(events, actions, 7)
+    lines = log(EVENTS, actions, 7)
     figure = {"figure": f"training, {actions} actions, {policy}"}
-    return figure | compare_training(lines, POLICIES[policy], _example, events, events)
+    return figure | compare_training(lines, POLICIES[policy], _example, EVENTS, EVENTS)
 
 
 def compare_training(

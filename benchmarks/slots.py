@@ -29,12 +29,12 @@ WARM_UP, REQUESTS = 100, 400
 
 
 def figures() -> Iterator[Figure]:
-    """Yield all figures of this module; takes about half a minute."""
+    """Yield all figures of this module; takes some minutes."""
     with one_core():
         for actions in SIZES:
             yield rank(actions)
         for actions in SIZES:
-            yield training(actions, 2000 if actions < 50 else 500)
+            yield training(actions, 2000)
 
 
 def rank(actions: int) -> Figure:
