@@ -11,9 +11,9 @@ from typing import Any
 import azure.functions as func
 from croniter import croniter
 
-import function_app
 from devserver import logs
 from shared.services.failures import trace
+from shared.services.ports import StorageError
 
 logger = logging.getLogger(__name__)
 
@@ -60,13 +60,16 @@ def run(
         try:
             function(**{argument: Timer(past_due=late > 1)})
         except Exception as exc:  # noqa: BLE001 (as the real host)
-            logger.error("a timer function failed; it runs again on schedule: %s", trace(exc))
+            why = exc if isinstance(exc, StorageError) else trace(exc)
+            logger.error("a timer function failed; it runs again on schedule: %s", why)
         if late > 1:
             due = datetime.now(UTC)
 
 
 def main() -> None:
     """Run all timers until told to stop."""
+    import function_app  # noqa: PLC0415 (it needs the app's settings)
+
     logs.configure()
     stopping = threading.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
