@@ -10,7 +10,7 @@ import uuid
 import pytest
 
 from shared import wiring
-from shared.services.loop_state import state_name
+from shared.services.loop_state import settings_name
 from shared.settings import Settings
 from tests.conftest import FAST
 
@@ -47,7 +47,7 @@ def test_a_loop_that_cannot_be_trained_does_not_stop_the_others(azurite, loops):
             process = wiring.Process(settings, stores)
             for loop in loops:
                 await process.registry.create(loop)
-            await stores.blobs.put(state_name(loops[1]), b"damaged")
+            await stores.blobs.put(settings_name(loops[1]), b"damaged")
 
     async def trained():
         async with wiring.azure_stores(settings) as stores:
@@ -58,7 +58,7 @@ def test_a_loop_that_cannot_be_trained_does_not_stop_the_others(azurite, loops):
                 for each, loop in zip(states, (loops[0], loops[2]), strict=True)
             ]
             for loop in loops:
-                await stores.blobs.delete(state_name(loop))
+                await stores.blobs.delete(settings_name(loop))
                 await stores.blobs.delete(f"_loops/{loop}.json")
             return found
 
