@@ -19,6 +19,7 @@ from enum import StrEnum
 from typing import Self
 
 from tests.faults.http_messages import Message, Request, error_answer, read_answer, read_request
+from tests.support.servers import close_server
 
 LIMIT = 1 << 22
 
@@ -235,7 +236,7 @@ class FaultProxy:
         if self._loop.is_closed():
             return
         self._run(self._away(hanging=False))
-        self._run(self._settled())
+        self._run(asyncio.sleep(0.01))  # for transports to close
         self._loop.call_soon_threadsafe(self._loop.stop)
         self._thread.join()
         self._loop.close()
@@ -260,7 +261,7 @@ class FaultProxy:
             return
         for service in self._services:
             if service.server is not None:
-                service.server.close()
+                await close_server(service.server)
                 service.server = None
         self.injected["away_refused"] += 1
         await self._drop()
@@ -270,12 +271,6 @@ class FaultProxy:
             self._hanging.set()
             self._hanging = None
         await self._listen()
-
-    async def _settled(self) -> None:
-        """Wait until what was being accepted when the servers closed is gone, too."""
-        for _ in range(5):
-            await asyncio.sleep(0.02)
-            await self._drop()
 
     async def _drop(self) -> None:
         tasks = [client.task for client in self._clients if client.task is not None]

@@ -5,6 +5,8 @@ import re
 import threading
 from contextlib import contextmanager, suppress
 
+from tests.support.servers import close_server
+
 WAYS = (
     "hangs",
     "hangs after the headers",
@@ -89,13 +91,12 @@ class BadStorage:
 
     async def _close(self):
         for server in self._servers:
-            server.close()
+            await close_server(server)
         self._servers.clear()
-        for _ in range(3):  # what was being accepted when the servers closed comes later
-            for task in self._tasks:
-                task.cancel()
-            await asyncio.gather(*self._tasks, return_exceptions=True)
-            await asyncio.sleep(0.01)  # for transports to close
+        for task in self._tasks:
+            task.cancel()
+        await asyncio.gather(*self._tasks, return_exceptions=True)
+        await asyncio.sleep(0.01)  # for transports to close
 
     def _serve(self, behind):
         def serve(reader, writer):
