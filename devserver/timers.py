@@ -68,7 +68,7 @@ def run(
 
 def main() -> None:
     """Run all timers until told to stop."""
-    import function_app  # noqa: PLC0415 (it needs the app's settings)
+    import function_app  # it needs the app's settings, which tests of `run` do not have
 
     logs.configure()
     stopping = threading.Event()
