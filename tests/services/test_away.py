@@ -162,6 +162,23 @@ async def test_storage_that_asks_for_a_moment_gets_it(world, monkeypatch):
     assert 0.1 in slept
 
 
+async def test_pauses_between_attempts_grow(world, monkeypatch):
+    await world.rank.rank(REQUEST)
+    longest = []
+
+    def shortest(low, high):
+        longest.append(high)
+        return low
+
+    monkeypatch.setattr(append.random, "uniform", shortest)
+    world.way = refuses
+    with pytest.raises(StorageUnavailable):
+        await world.reward.reward("e", 1.0)
+
+    first = append.FIRST_PAUSE
+    assert longest[:4] == [first, 2 * first, 4 * first, 8 * first]
+
+
 def unlogging(world, meter):
     writing = Writing(timedelta(seconds=60), timedelta(0))
     after = timedelta(seconds=0.1)

@@ -7,7 +7,7 @@ import threading
 from contextlib import asynccontextmanager
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
-from unittest.mock import patch
+from unittest.mock import AsyncMock, patch
 
 import numpy as np
 import pytest
@@ -271,6 +271,36 @@ async def test_a_row_that_appears_in_a_read_bucket_is_reported():
     await world.trainer().train()
 
     assert (await world.state()).counters.late_events == 1
+
+
+async def test_what_was_stored_at_the_last_moment_is_seen_however_much_clocks_may_differ():
+    """The writer's clock is behind, the trainer's ahead, and storing takes the whole deadline."""
+    wait, instant = timedelta(seconds=10), timedelta(milliseconds=10)
+    writing = Writing(timedelta(seconds=2), clock_skew=timedelta(seconds=5))
+    world = World(seconds_per_bucket=5)
+    await world.set(rewards=RewardSettings(wait, Aggregation.SUM))
+    trainer = TrainService(
+        LOOP,
+        world.loops,
+        world.blobs,
+        world.events,
+        lambda: world.now + 2 * writing.clock_skew,
+        writing,
+    )
+    world.now = START + timedelta(seconds=5) - instant  # the end of a bucket
+    await world.rank.rank(RankRequest("e", b"[]", ACTIONS))
+
+    world.now += wait - instant
+    with patch.object(world.events, "add_observation", AsyncMock()) as stored:
+        await world.reward.reward("e", 1.0)
+    world.now += writing.deadline - instant
+    await trainer.train()
+    await world.events.add_observation(*stored.await_args.args)
+    world.now += timedelta(minutes=1)
+    await trainer.train()
+
+    counters = (await world.state()).counters
+    assert (counters.events, counters.rewarded, counters.late) == (1, 1, 0)
 
 
 async def test_a_damaged_model_means_uniform_decisions_not_errors():
