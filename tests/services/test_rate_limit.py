@@ -22,6 +22,8 @@ def test_a_caller_may_make_a_burst_and_then_so_many_a_second():
 
     assert allowed(limit, "a", 10) == 5
     assert limit.wait("a") == 0.5
+    clock.now += 0.25
+    assert limit.wait("a") == 0.25
     clock.now += 10
     assert allowed(limit, "a", 10) == 5
     clock.now += 1
@@ -45,3 +47,12 @@ def test_who_has_not_called_for_a_while_is_forgotten(monkeypatch):
 
     assert allowed(limit, "d", 5) == 0
     assert len(limit._buckets) <= 3
+
+
+def test_who_is_at_the_limit_is_not_forgotten(monkeypatch):
+    monkeypatch.setattr(rate_limit, "FORGET_FROM", 3)
+    limit = RateLimit(1, 1, Clock())
+    for caller in "abcdef":
+        limit.wait(caller)
+
+    assert [limit.wait(caller) for caller in "abcdef"] == [1] * 6

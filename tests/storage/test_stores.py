@@ -34,6 +34,7 @@ from shared.services.ports import (
     StorageUnavailable,
 )
 from shared.settings import Settings
+from shared.storage import table_queries
 from shared.storage.event_codec import (
     PROPERTIES,
     PROPERTY_BYTES,
@@ -250,6 +251,18 @@ async def test_of_each_shard_and_day_no_more_than_asked_for_is_read(stores, spac
         assert [r for r in some if shard_of(r[1].event_id, space.shards) == shard] == all_of_it[:2]
 
 
+async def test_a_limit_holds_over_pages_of_one_partition(stores, monkeypatch):
+    monkeypatch.setattr(table_queries, "MOST_PER_PAGE", 3)
+    space = EventSpace("t" + uuid.uuid4().hex[:12], epoch=0, shards=1, bucket_seconds=60)
+    await stores.events.prepare(space, NOW)
+    for number in range(9):
+        await stores.events.add_interaction(space, BUCKET, interaction(f"e{number}"))
+
+    found = await stores.events.interactions(space, BUCKET, BUCKET + 60, limit=8)
+
+    assert [i.event_id for _, i in found] == [f"e{number}" for number in range(8)]
+
+
 @pytest.mark.parametrize("event_id", ["e", "ü/#?", "x" * 300])
 async def test_an_event_is_found_among_others_whose_ids_begin_alike(stores, space, event_id):
     for name in (event_id, f"{event_id}!", f"{event_id}2", event_id[:-1] or "d"):
@@ -297,7 +310,7 @@ def test_a_compressed_payload_may_be_as_long_as_an_event_can_be(space):
 
     assert row_interaction(interaction_row(space, BUCKET, event)) == event
     bomb = zlib.compress(bytes(16 * PROPERTIES * PROPERTY_BYTES))
-    with pytest.raises(StorageError):
+    with pytest.raises(StorageError, match="no payload"):  # found out before it is unpacked
         row_interaction({"data0": bomb})
 
 
