@@ -52,6 +52,7 @@ async def test_training_restores_a_state_and_counts_every_event_once(
 
     assert (await world.model(), (await world.state()).counters) == undisturbed
     assert "is restored" in caplog.text
+    assert world.blobs.blobs[copy_name(LOOP)].data == world.blobs.blobs[state_name(LOOP)].data
 
 
 async def test_an_older_copy_is_as_good_as_the_last(world, undisturbed):

@@ -7,6 +7,7 @@ import threading
 from contextlib import asynccontextmanager
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
+from itertools import pairwise
 from unittest.mock import AsyncMock, patch
 
 import numpy as np
@@ -17,8 +18,9 @@ from shared.events.rewards import Aggregation, RewardSettings
 from shared.learner.checkpoint import loads
 from shared.learner.learner import Learner
 from shared.services.append import Writing
-from shared.services.loop_state import LoopDefaults, Loops, model_name
-from shared.services.ports import Conflict
+from shared.services.log_store import LogStore
+from shared.services.loop_state import LoopDefaults, Loops, model_name, model_version
+from shared.services.ports import Conflict, StorageUnavailable
 from shared.services.rank import RankService
 from shared.services.rank_request import Action, RankRequest
 from shared.services.reward import RewardService
@@ -210,6 +212,43 @@ async def test_two_trainers_without_a_lease_still_learn_each_event_once(undistur
     assert (await world.state()).counters == undisturbed[2].counters
 
 
+async def test_a_model_that_could_not_be_stored_is_not_learned_on(undisturbed):
+    world = await lived()
+    trainer = world.trainer()
+    trainer._adapt = lambda rows, took: None  # one bucket a step
+    put, models = world.blobs.put, iter([True, True, False])
+
+    async def fail_at_the_third_model(name, data):
+        if "/models/" in name and not next(models, True):
+            raise StorageUnavailable("busy")
+        await put(name, data)
+
+    world.blobs.put = fail_at_the_third_model
+    with pytest.raises(StorageUnavailable):
+        await trainer.train()
+    await trainer.train()
+
+    assert await world.model() == undisturbed[1]
+
+
+async def test_a_trainer_that_lost_its_lease_stops():
+    world = await lived()
+    await world.trainer(run_for=timedelta(0)).train()
+    trainer = world.trainer()
+    trainer._adapt = lambda rows, took: None  # one bucket a step
+    replace_blob = world.blobs.replace
+
+    async def lose(name, data, etag):
+        world.blobs.leased.clear()
+        return await replace_blob(name, data, etag)
+
+    world.blobs.replace = lose
+
+    report = await trainer.train()
+
+    assert (report.outcome, report.steps) == ("busy", 1)
+
+
 async def test_only_one_trainer_works_at_a_time():
     world = await lived(seconds=5)
     async with world.blobs.lease(f"{LOOP}/train.lock", 15):
@@ -233,6 +272,28 @@ async def test_a_reset_learns_the_log_again_to_the_same_bytes(undisturbed):
     assert await world.model() == undisturbed[1]
     assert (await world.state()).counters == before.counters
     assert (await world.state()).published == (await world.state()).trained
+
+
+async def test_a_log_whose_blobs_overlap_is_learned_once(undisturbed):
+    """As where a step died after its log was written, and was repeated with more buckets."""
+    world = await lived()
+    trainer = world.trainer()
+    trainer._adapt = lambda rows, took: None  # one bucket a step
+    await trainer.train()
+    log = LogStore(LOOP, world.blobs)
+    end = int(world.now.timestamp())
+    blobs = [found async for found in log.ranges(0, int(START.timestamp()), end)]
+    lines = {found: gzip.decompress(world.blobs.blobs[found.name].data) for found in blobs}
+    for before, after in pairwise(blobs):
+        await log.write(0, before.start, after.end, lines[before] + lines[after])
+
+    await world.set(arguments="--cb_explore_adf --epsilon 0.2")
+    await world.trainer().train()
+    await world.set(arguments="--cb_explore_adf --epsilon 0.2 -q ::")
+    await world.trainer(events_per_step=7).train()
+
+    assert len(blobs) > 5
+    assert await world.model() == undisturbed[1]
 
 
 async def test_changed_reward_settings_are_applied_to_the_log():
@@ -301,6 +362,27 @@ async def test_what_was_stored_at_the_last_moment_is_seen_however_much_clocks_ma
 
     counters = (await world.state()).counters
     assert (counters.events, counters.rewarded, counters.late) == (1, 1, 0)
+
+
+async def test_a_reward_whose_write_took_long_counts_by_when_it_arrived():
+    wait = timedelta(seconds=10)
+    writing = Writing(timedelta(seconds=8), timedelta(0))
+    world = World(seconds_per_bucket=1)
+    await world.set(rewards=RewardSettings(wait, Aggregation.SUM))
+    trainer = TrainService(LOOP, world.loops, world.blobs, world.events, world.clock, writing)
+    await world.rank.rank(RankRequest("e", b"[]", ACTIONS))
+    await trainer.train()
+    world.now += wait - timedelta(seconds=0.1)
+    with patch.object(world.events, "add_observation", AsyncMock()) as stored:
+        await world.reward.reward("e", 1.0)
+    space, bucket, observation = stored.await_args.args
+    await world.events.add_observation(space, bucket + 7, observation)  # its third attempt
+
+    for _ in range(60):
+        world.now += timedelta(seconds=1)
+        await trainer.train()
+
+    assert (await world.state()).counters.rewarded == 1
 
 
 async def test_a_damaged_model_means_uniform_decisions_not_errors():
@@ -394,6 +476,47 @@ async def test_what_is_older_than_the_retention_goes_even_after_a_crash():
     assert world.logged() == set()
     assert world.events.interaction_rows[space] == {}
     assert (await world.state()).counters.events == 30
+
+
+async def test_what_is_not_learned_yet_outlives_the_retention():
+    world = await lived(seconds=30)
+    await world.set(log_retention_days=2)
+    world.now += timedelta(days=5)
+    await world.trainer(run_for=timedelta(0)).train()  # time for no step, as after a long outage
+    await world.trainer().train()
+
+    assert (await world.state()).counters.events == 30
+
+
+async def test_ids_by_which_repeated_events_are_known_outlive_the_retention():
+    world = World()
+    await world.set(rewards=RewardSettings(timedelta(hours=1)), log_retention_days=1)
+    await world.rank.rank(RankRequest("same", b"[]", ACTIONS))
+    world.now += timedelta(minutes=20)  # the next day
+    await world.rank.rank(RankRequest("same", b"[]", ACTIONS))
+    world.now += timedelta(minutes=55)
+    await world.trainer().train()
+    assert (await world.state()).counters.events == 1
+    world.now += timedelta(days=5)
+    await world.trainer(run_for=timedelta(0)).train()
+    await world.trainer().train()
+
+    counters = (await world.state()).counters
+    assert (counters.events, counters.duplicates) == (1, 1)
+
+
+async def test_a_model_that_is_newer_than_the_state_is_left_to_who_made_it():
+    world = await lived()
+    await world.trainer().train()
+    newer = model_name(LOOP, model_version(int(world.now.timestamp()) + 60, b"model"))
+    await world.blobs.put(newer, b"model")
+    older = model_name(LOOP, model_version(int(START.timestamp()), b"model"))
+    await world.blobs.put(older, b"model")
+
+    await world.trainer().train()
+
+    assert newer in world.blobs.blobs
+    assert older not in world.blobs.blobs
 
 
 async def test_models_that_nothing_names_are_deleted():
