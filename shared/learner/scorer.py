@@ -152,7 +152,9 @@ class Scorer:
             group.keep(row.shape, mixed)
         found = self._weigh(mixed.slots ^ row.slots.take(mixed.right))
         found *= mixed.values
-        scores: Floats = found.dot(row.values.take(mixed.right_values))
+        # Row by row: a product of matrices adds up rows in ways that depend on where they stand,
+        # and of actions that are alike the first must win.
+        scores: Floats = np.vecdot(found, row.values.take(mixed.right_values))
         scores += self._own(group)
         if mixed.numbered:
             scores += self._numbered(mixed.numbered, row)
@@ -167,7 +169,7 @@ class Scorer:
         scores: Floats = np.add.reduce(found, axis=1)
         found = self._weigh_numbered(pairs.slots ^ row.slots.take(pairs.right), row)
         found *= pairs.values
-        scores += found.dot(row.values.take(pairs.right_values))
+        scores += np.vecdot(found, row.values.take(pairs.right_values))
         return scores
 
     def _own(self, group: "_Group") -> Floats:
@@ -318,7 +320,7 @@ class LiveScorer(Scorer):
         slots, values, ones = group.own
         found = self._weigh(slots)
         found *= values
-        total: Floats = found.dot(ones)  # quicker than a sum
+        total: Floats = np.vecdot(found, ones)  # quicker than a sum
         return total
 
 

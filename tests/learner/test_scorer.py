@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from shared.learner import scorer
 from shared.learner.arguments import parse
 from shared.learner.learner import Example, Learner
-from shared.learner.policy import Policy
+from shared.learner.policy import LivePolicy, Policy
 from tests.learner.logs import decisions, logged, text
 
 ARGUMENTS = {
@@ -109,6 +109,30 @@ def flagged(members):
 def weights_of_flags():
     settings_ = parse("--cb_explore_adf -q :: -b 10")
     return settings_, np.random.default_rng(1).normal(size=1 << 10).astype(np.float32)
+
+
+def offered(names):
+    user = ",".join(f'"f{number}":{number / 7}' for number in range(1, 30))
+    actions = ",".join(
+        f'{{"i":{{"constant":1,"id":"{name}"}},"j":[{{"price":0.3,"x":{{"y":2}}}}]}}'
+        for name in names
+    )
+    return f'{{"FromUrl":[{{{user}}}],"_multi":[{actions}]}}'.encode()
+
+
+@pytest.mark.parametrize("live", [False, True], ids=["policy", "live"])
+def test_actions_that_are_alike_have_the_same_score_wherever_they_stand(live):
+    """Nothing is known of their ids, and the same of all else; the first of them must win."""
+    learner = Learner(parse("--cb_explore_adf --synthcover -q ::"))
+    learner.learn_many([Example(offered(["known"]), 0, -1.0, 0.5)] * 3)
+    policy = LivePolicy(learner.settings, learner.regressor) if live else learner.policy()
+
+    for count in range(2, 20):
+        decision = offered(range(count))
+        for _ in range(3):  # new, then seen, then remembered as a set
+            scores = policy.decide_json(decision).scores
+            assert len(set(scores)) == 1, count
+    assert scores[0] != 0
 
 
 def test_new_actions_of_one_decision_may_be_alike():
