@@ -127,6 +127,13 @@ def test_effort_is_never_less_than_the_terms_that_are_combined(
     assert Efforts(settings).of(action, context).each >= plan.size
 
 
+def test_combinations_of_what_is_not_there_take_no_effort():
+    shape = ((ord("j"), 10),)
+    absent = Efforts(parse("--cb_explore_adf --interactions AB ABC AA jA"))
+
+    assert absent.of(shape, ()) == Efforts(parse("--cb_explore_adf")).of(shape, ())
+
+
 def test_effort_grows_with_members_slots_and_shapes():
     shape = ((ord("j"), 10),)
     alone, bag = (

@@ -3,6 +3,7 @@
 import asyncio
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
+from unittest.mock import patch
 
 import pytest
 
@@ -12,8 +13,14 @@ from shared.events.learning_mode import LearningMode
 from shared.events.observation import Observation
 from shared.services.logs import LogService
 from shared.services.loop_registry import LoopRegistry, digest, is_loop_name, opens
-from shared.services.loop_state import DEFAULT_LOOP, UnknownLoop
-from shared.services.ports import Conflict, MissingSpace
+from shared.services.loop_state import (
+    DEFAULT_LOOP,
+    UnknownLoop,
+    copy_name,
+    settings_name,
+    state_name,
+)
+from shared.services.ports import Conflict, MissingSpace, StorageUnavailable
 from shared.services.rank import RankService
 from shared.services.rank_request import RankRequest
 from shared.services.serving import LoopReader
@@ -106,6 +113,18 @@ async def test_a_record_that_is_too_old_is_not_served(registry, world):
     assert not opens((await other.find("news")).key_digests, digest(old))
 
 
+async def test_a_record_that_cannot_be_read_serves_on_and_is_not_asked_for_by_every_call(
+    registry, world
+):
+    await registry.create("news")
+    world.now += timedelta(minutes=1)
+    with patch.object(world.blobs, "load", side_effect=StorageUnavailable("busy")) as load:
+        for _ in range(5):
+            assert (await registry.find("news")).name == "news"
+
+    assert load.call_count == 1
+
+
 async def test_a_key_of_a_loop_that_another_process_has_deleted_is_not_replaced(registry, world):
     other = LoopRegistry(world.loops, world.blobs, world.events, world.clock, timedelta(seconds=5))
     await registry.create("news")
@@ -130,6 +149,24 @@ async def test_a_deleted_loop_leaves_nothing_and_its_name_starts_anew(registry, 
     assert [name for name in world.blobs.blobs if name.startswith("news/")] == []
     assert not any(space.loop == "news" for space in world.events.interaction_rows)
     await registry.create("news")
+    assert (await world.loops.state("news"))[0].epoch == 1
+
+
+async def test_a_loop_whose_deletion_died_half_way_starts_anew_all_the_same(registry, world):
+    await registry.create("news")
+    await world.blobs.put("news/log/2026/03/01/0000-1772409000-1772409060.dsjson.gz", b"old")
+    with (
+        patch.object(world.events, "drop_epochs", side_effect=StorageUnavailable("busy")),
+        pytest.raises(StorageUnavailable),
+    ):
+        await registry.delete("news")
+    with pytest.raises(UnknownLoop):  # rather than to have lost its state
+        await world.loops.state("news")
+
+    await registry.create("news")
+
+    left = {name for name in world.blobs.blobs if name.startswith("news/")}
+    assert left == {settings_name("news"), state_name("news"), copy_name("news")}
     assert (await world.loops.state("news"))[0].epoch == 1
 
 
