@@ -16,12 +16,15 @@ import subprocess
 import sys
 import tempfile
 import time
+from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
 os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")  # before NumPy is imported
 
+import numpy as np
 import vowpalwabbit
 
 from benchmarks.log import catalogue, context, decisions, log, text
@@ -60,6 +63,8 @@ def figures() -> Iterator[Figure]:
         for actions in SIZES:
             for policy in POLICIES:
                 yield training(actions, policy)
+        for actions in SIZES:
+            yield stages(actions)
 
 
 def rank(actions: int, kind: str) -> Figure:
@@ -176,6 +181,44 @@ def training(actions: int, policy: str) -> Figure:
     lines = log(EVENTS, actions, 7)
     figure = {"figure": f"training, {actions} actions, {policy}"}
     return figure | compare_training(lines, POLICIES[policy], _example, EVENTS, EVENTS)
+
+
+def stages(actions: int) -> Figure:
+    """Tell where the time of training goes under the default policy: what each stage adds."""
+    lines = b"".join(log(EVENTS, actions, 7))
+    arguments = parse(DEFAULT)
+
+    def read_lines() -> list[Example]:
+        return [_example(line) for line in decode_lines(lines)]
+
+    def read() -> tuple[Learner, list[Any]]:
+        learner = Learner(arguments)
+        return learner, [learner._read(example) for example in read_lines()]
+
+    def combine() -> None:
+        learner, found = read()
+        for start in range(0, EVENTS, 256):
+            with np.errstate(all="ignore"):
+                deque(learner._rows(choice for (choice,) in found[start : start + 256]), maxlen=0)
+
+    def learn() -> None:
+        Learner(arguments).learn_many(map(_example, decode_lines(lines)))
+
+    def decide() -> None:
+        learner = Learner(arguments)
+        deque(learner.decide_and_learn(map(_example, decode_lines(lines))), maxlen=0)
+
+    names = ("line to example", "to features and hashes", "combining", "updating", "predicting all")
+    works = (read_lines, read, combine, learn, decide)
+    turns = [[timed(work)[0] for work in works] for _ in range(ROUNDS)]
+    least = [min(times) / EVENTS * 1e6 for times in zip(*turns, strict=True)]
+    added = [after - before for before, after in pairwise([0.0, *least])]
+    return {
+        "figure": f"stages of training, {actions} actions, default policy",
+        "us": dict(zip(names, (round(each, 1) for each in added), strict=True)),
+        "total_us": round(least[-1], 1),
+        "of": "an event, least of all turns, what each stage adds to those before it",
+    }
 
 
 def compare_training(
