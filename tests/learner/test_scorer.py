@@ -1,5 +1,6 @@
 """Scores are the same to the bit, whatever the scorer remembers or has forgotten."""
 
+import random
 import threading
 
 import numpy as np
@@ -11,7 +12,7 @@ from shared.learner import scorer
 from shared.learner.arguments import parse
 from shared.learner.learner import Example, Learner
 from shared.learner.policy import LivePolicy, Policy
-from tests.learner.logs import decisions, logged, text
+from tests.learner.logs import catalogue, decisions, logged, text
 
 ARGUMENTS = {
     "pairs": "--cb_explore_adf -q :: -b 14",
@@ -52,6 +53,27 @@ def test_what_was_forgotten_is_worked_out_again(arguments, monkeypatch):
     forgetful = Policy(*trained)
 
     assert [forgetful.decide_json(decision) for decision in asked * 2] == remembering * 2
+
+
+@pytest.mark.parametrize("arguments", ARGUMENTS.values(), ids=ARGUMENTS.keys())
+def test_a_score_does_not_depend_on_the_actions_beside_it(arguments):
+    settings_, weights = weights_of(arguments)
+    rng = random.Random(1)
+    items = catalogue(40, seed=1)
+    for decision in decisions(20, 5):
+        offered = rng.sample(items, rng.randrange(9, 30))
+        order = list(range(len(offered)))
+        rng.shuffle(order)
+        fewer = order[: len(order) // 2]
+
+        def scores(positions, shared=decision, offered=offered):
+            chosen = {**shared, "_multi": [offered[position] for position in positions]}
+            found = Policy(settings_, weights).decide_json(text(chosen)).scores
+            return dict(zip(positions, found, strict=True))
+
+        expected = scores(range(len(offered)))
+        assert scores(order) == expected
+        assert scores(fewer).items() <= expected.items()
 
 
 def test_large_sets_are_worked_out_in_parts(monkeypatch):
