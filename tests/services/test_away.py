@@ -6,6 +6,8 @@ from datetime import timedelta
 
 import pytest
 
+from shared.contract.errors import RETRY_AFTER
+from shared.endpoint import LONGEST_RETRY_AFTER, refusal
 from shared.services import append, serving
 from shared.services.append import Writing
 from shared.services.loop_registry import LoopRegistry
@@ -177,6 +179,24 @@ async def test_pauses_between_attempts_grow(world, monkeypatch):
 
     first = append.FIRST_PAUSE
     assert longest[:4] == [first, 2 * first, 4 * first, 8 * first]
+
+
+@pytest.mark.parametrize(
+    ("asked", "told"),
+    [(None, RETRY_AFTER), (0.5, RETRY_AFTER), (6.2, 7), (3600, LONGEST_RETRY_AFTER)],
+)
+def test_callers_are_told_when_to_come_back_as_storage_asked_within_bounds(asked, told):
+    answer = refusal(StorageUnavailable("busy", asked))
+
+    assert answer.status_code == 503
+    assert answer.headers["Retry-After"] == str(told)
+
+
+def test_damage_that_every_call_meets_is_logged_once(caplog):
+    for _ in range(20):
+        assert refusal(StorageError("the loop's state is damaged")).status_code == 503
+
+    assert len(caplog.records) <= 1  # none if another test has just had one
 
 
 def unlogging(world, meter):
