@@ -299,6 +299,34 @@ async def test_a_poll_survives_whatever_it_reads(world):
     await world.rank.rank(RankRequest("after", b"[]", ACTIONS))
 
 
+@pytest.mark.parametrize(
+    ("error", "away", "logged"),
+    [
+        (StorageUnavailable("busy"), True, "blob storage is away: busy"),
+        (
+            StorageError("the state is damaged"),
+            True,
+            "could not be refreshed: the state is damaged",
+        ),
+        (ValueError("a feature"), False, "builtins.ValueError"),
+    ],
+)
+async def test_a_poll_that_failed_says_why(world, caplog, error, away, logged):
+    await world.rank.rank(REQUEST)
+    world.now += timedelta(minutes=1)
+
+    async def fails():
+        raise error
+
+    world.way = fails
+    async with asyncio.timeout(10):
+        while logged not in caplog.text:
+            await asyncio.sleep(0.01)
+
+    assert world.watch.documents.away == away
+    assert "a feature" not in caplog.text
+
+
 async def test_a_default_loop_whose_documents_were_deleted_lives_on(world):
     await world.rank.rank(REQUEST)
     world.blobs.blobs.clear()

@@ -5,7 +5,13 @@ from datetime import timedelta
 
 import pytest
 
-from shared.services.loop_state import DamagedState, copy_name, model_name, state_name
+from shared.services.loop_state import (
+    DamagedState,
+    UnknownLoop,
+    copy_name,
+    model_name,
+    state_name,
+)
 from shared.services.ports import StorageUnavailable
 from shared.services.serving import LoopReader
 from tests.services.test_training import LOOP, World
@@ -116,6 +122,22 @@ async def test_a_process_that_serves_goes_on_and_a_new_one_waits(world, how):
 
     await world.trainer().train()
     await world.reader.refresh()
+
+
+async def test_a_loop_that_lost_its_state_goes_on_and_one_that_was_deleted_does_not(world):
+    await world.loops.create("shop", 0)
+    reader = LoopReader("shop", world.blobs, world.loops, world.clock, timedelta(hours=1))
+    await reader.served()
+
+    destroy(world, state_name("shop"), "missing")
+    with pytest.raises(DamagedState):
+        await reader.refresh()
+    assert (await reader.served()).space.loop == "shop"
+
+    destroy(world, copy_name("shop"), "missing")
+    with pytest.raises(UnknownLoop):
+        await reader.refresh()
+    await reader.close()
 
 
 @pytest.mark.parametrize("how", ["missing", "damaged"])
