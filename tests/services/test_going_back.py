@@ -1,6 +1,8 @@
 """Going back: to an earlier model, and to an earlier state."""
 
+from dataclasses import replace
 from datetime import timedelta
+from unittest.mock import patch
 
 import pytest
 
@@ -45,6 +47,36 @@ async def test_an_earlier_model_is_served_again_and_learning_goes_on_from_it(wor
     learned_since = after.counters.events - after.counters.inactive
     learned_since -= before.counters.events - before.counters.inactive
     assert after.published.learned == back.published.learned + learned_since
+
+
+@pytest.mark.parametrize("what", ["reset", "go back", "import"])
+async def test_a_trainer_that_commits_meanwhile_does_not_undo_what_was_asked_for(world, what):
+    before = await world.state()
+    file, _ = await models(world).export_model()
+    commit, trained = world.loops.commit_state, []
+
+    async def after_a_trainer(loop, state, etag):
+        if not trained:
+            newest, newest_tag = await world.loops.state(LOOP)
+            trained.append(replace(newest, last_training=world.now))
+            await commit(LOOP, trained[0], newest_tag)
+        return await commit(loop, state, etag)
+
+    with patch.object(world.loops, "commit_state", after_a_trainer):
+        match what:
+            case "reset":
+                await models(world).reset_model()
+            case "go back":
+                await models(world).publish_earlier(before.history[0])
+            case "import":
+                await models(world).import_model(file)
+
+    state = await world.state()
+    published = state.published.version if state.published else None
+    expected = {"reset": None, "go back": before.history[0]}
+    assert published == expected.get(what, published)
+    assert published != before.published.version
+    assert state.last_training == trained[0].last_training
 
 
 async def test_going_back_twice_ends_where_it_began(world):
