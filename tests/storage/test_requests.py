@@ -12,7 +12,7 @@ from shared.services.ports import EventSpace, MissingSpace, StorageUnavailable
 from shared.settings import Settings
 from shared.storage import table_account, table_queries
 from shared.storage.table_account import SharedKey
-from tests.faults.proxy import RESET_BEFORE, SERVER_ERROR, THROTTLED, Fault, FaultProxy, Kind
+from tests.faults.proxy import RESET_BEFORE, SERVER_ERROR, Fault, FaultProxy, Kind
 from tests.storage.test_stores import BUCKET, NOW, interaction
 
 # The clients leave an answer that is abandoned half-way to the garbage collector.
@@ -61,7 +61,7 @@ async def read(events, space):
     return [e.event_id for _, e in await events.interactions(space, BUCKET, BUCKET + 60)]
 
 
-@pytest.mark.parametrize("fault", [THROTTLED, SERVER_ERROR])
+@pytest.mark.parametrize("fault", [Fault(Kind.ERROR_BEFORE), SERVER_ERROR])
 async def test_a_page_that_could_not_be_read_is_asked_for_again(
     fault, proxy, events, space, pauses
 ):
