@@ -80,11 +80,16 @@ $(VENV)/bin/python:
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "Python 3.11 or newer is needed; set PYTHON=")'
 	$(PYTHON) -m venv $(VENV)
 
-$(VENV)/.run: requirements.in requirements-run.txt | $(VENV)/bin/python
+# The very versions that are deployed: what is tested, and what no release of others breaks.
+$(VENV)/.locked: requirements.txt | $(VENV)/bin/python
+	$(PY) -m pip install --quiet --require-hashes -r requirements.txt
+	@touch $@
+
+$(VENV)/.run: $(VENV)/.locked requirements.in requirements-run.txt
 	$(PY) -m pip install --quiet -r requirements-run.txt
 	@touch $@
 
-$(VENV)/.test: requirements.in requirements-run.txt requirements-package.txt requirements-dev.txt | $(VENV)/bin/python
+$(VENV)/.test: $(VENV)/.locked requirements.in requirements-run.txt requirements-package.txt requirements-dev.txt
 	$(PY) -m pip install --quiet -r requirements-dev.txt
 	# Microsoft's worker runtime states 3.13+, runs on 3.11, and needs nothing else.
 	$(PY) -m pip install --quiet --ignore-requires-python --no-deps azure-functions-runtime==1.3.0

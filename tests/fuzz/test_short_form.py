@@ -1,8 +1,8 @@
 """The short form of ``make fuzz``: what was found once stays mended, and a fresh look each time."""
 
 import warnings
+from types import SimpleNamespace
 
-import msgspec
 import pytest
 
 from tests.fuzz.search import REPRODUCERS, Search, minimal
@@ -65,10 +65,11 @@ def test_a_planted_bug_is_found_and_made_minimal():
 
 
 def test_a_bug_that_was_mended_is_found_where_it_comes_back(monkeypatch):
-    monkeypatch.setattr("shared.services.stored._DAMAGE", (msgspec.DecodeError,))
-    found = Search(TARGETS["stored-state"])
+    """A log whose gzip stream is damaged inside ended in zlib's own error."""
+    monkeypatch.setattr("shared.events.decision_log.zlib", SimpleNamespace(error=OSError))
+    found = Search(TARGETS["decision-log"])
 
     found.run(WITHIN, seed=1)
 
     [kind] = found.failures
-    assert kind.startswith("UnicodeDecodeError at stored.py:decoded:")
+    assert kind.startswith("error at decision_log.py:_lines:")

@@ -95,6 +95,13 @@ def test_the_lock_has_what_these_need_themselves():
     assert {"aiohttp", "numpy", "cryptography", "msal"} <= {name for name, _ in seen}
 
 
+def test_what_is_tested_is_what_is_deployed():
+    for requirement, _ in _entries(LOCK):
+        if requirement.marker is None or requirement.marker.evaluate():
+            installed = importlib.metadata.version(requirement.name)
+            assert installed in requirement.specifier, requirement
+
+
 def test_the_lock_names_no_registry():
     assert "://" not in LOCK
     assert "index-url" not in LOCK
