@@ -1,5 +1,6 @@
 """A loop's settings as one document, to be kept in a repository or a deployment."""
 
+import codecs
 import hashlib
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -73,7 +74,8 @@ def parse_loop_document(body: bytes, clock: Clock) -> LoopDocument:
         return current
 
     change(LoopSettings(policy_name="", last_edit=clock()))
-    whole = decode(msgspec.json.encode(members), "body", refuser(ErrorCode.BAD_REQUEST))
+    text = body.removeprefix(codecs.BOM_UTF8) or b"{}"
+    whole = decode(text, "body", refuser(ErrorCode.BAD_REQUEST))  # members given twice, too
     canonical = msgspec.json.encode(whole, order="deterministic")
     return LoopDocument(hashlib.sha256(canonical).hexdigest(), change)
 

@@ -2,6 +2,8 @@
 
 from collections.abc import Callable, Iterable, Iterator
 
+from msgspec import UNSET
+
 from shared.events.decision_log import DecisionLine, LogError, LoggedOutcome
 from shared.learner.learner import Example, Outcome, SlotsExample
 
@@ -23,7 +25,7 @@ def examples(
 
     Raises:
         LogError: A line is a decision over slots although these cannot be learned, or does not say
-            which action was chosen.
+            which action was chosen or what was decided.
     """
     for number, line in lines:
         if line.skip_learn is True:
@@ -52,8 +54,10 @@ def _example(number: int, line: DecisionLine) -> Example:
 
 
 def _slots_example(number: int, line: DecisionLine) -> SlotsExample:
+    if line.context is UNSET:
+        raise LogError(number, "there are outcomes of slots, but no decision (c)")
     outcomes = tuple(_outcome(number, logged) for logged in line.outcomes or ())
-    return SlotsExample(bytes(line.context), outcomes, line.weight)  # type: ignore[arg-type]  # it is a decision
+    return SlotsExample(bytes(line.context), outcomes, line.weight)
 
 
 def _outcome(number: int, logged: LoggedOutcome) -> Outcome | None:

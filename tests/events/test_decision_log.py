@@ -92,6 +92,13 @@ def test_what_is_known_of_some_slots_only_is_learned():
     assert uncosted.costs == (-1.0,)
 
 
+def test_outcomes_of_slots_without_a_decision_are_a_bad_line():
+    lines = lines_of(over_slots() + b'\n{"RewardValue":1,"_outcomes":[]}\n' + over_slots())
+
+    with pytest.raises(LogError, match="line 2: there are outcomes of slots, but no decision"):
+        list(examples(lines, slots=True))
+
+
 @pytest.mark.parametrize("probability", [0.0, -0.5, 1.5])
 def test_a_slot_with_a_probability_that_cannot_be_is_a_bad_line(probability):
     line = over_slots({"_label_cost": 0, "_a": [0], "_p": [probability]})

@@ -217,6 +217,7 @@ def test_the_digest_is_of_the_content_not_of_the_layout():
     ("text", "target"),
     [
         (b"[]", "body"),
+        (b'{"policy":{"name":"\xd6"},"policy":{"arguments":"--cb_explore_adf"}}', "body"),
         (b'{"settings":{}}', "settings"),
         (b'{"policy":7}', "policy"),
         (b'{"policy":{"name":"x"}}', "policy.arguments"),
