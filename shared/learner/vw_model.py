@@ -52,6 +52,9 @@ _REGULARISED = (9, 0)
 """From this version on the state of learning ends with those of ``--l1`` and ``--l2``."""
 
 _LONGEST_TEXT = 16384
+_MOST_SUM = 1e30
+"""Sums of real logs stay far below; from larger ones, learning on would soon leave float32."""
+
 _INTERNAL = {"--cb_adf": 0, "--cb_sample": 0, "--csoaa_rank": 0, "--rank_all": 0,
              "--no_predict": 0, "--csoaa_ldf": 1, "--hash_seed": 1, "--random_seed": 1,
              "--link": 1}  # fmt: skip
@@ -316,7 +319,7 @@ def _with_initial_t(arguments: str, initial_t: float) -> LearningSettings:
 def _read_state(learner: Learner, state: tuple[Any, ...]) -> None:
     norm, time, total_weight, examples = (float(state[at]) for at in (1, 2, 13, 11))
     sums = norm, time, total_weight
-    if not (all(map(math.isfinite, sums)) and min(sums) >= 0.0 and examples < 1 << 53):
+    if not (all(0.0 <= each <= _MOST_SUM for each in sums) and examples < 1 << 53):
         raise ModelFileError("the state of learning in the model file is not usable")
     regressor = learner.regressor
     regressor.norms[0], regressor.time, regressor.total_weights[0] = sums
