@@ -46,7 +46,7 @@ class _Header(msgspec.Struct, forbid_unknown_fields=True):
     lowest: _Finite
     highest: _Finite
     gravity: _Positive = 0.0
-    contraction: Annotated[float, msgspec.Meta(gt=0, le=_MOST)] = 1.0
+    contraction: Annotated[float, msgspec.Meta(gt=0, le=1)] = 1.0
     lowest_cost: Annotated[float, msgspec.Meta(ge=-_MOST, le=0)] = 0.0
     highest_cost: _Positive = 0.0
     sampling: Annotated[str, msgspec.Meta(pattern="^[0-9a-f]{1,16}$")] = "0"
