@@ -30,6 +30,7 @@ import vowpalwabbit
 from benchmarks.log import catalogue, context, decisions, log, text
 from shared.events.joined_log import decode_lines
 from shared.learner.arguments import parse
+from shared.learner.learner import _EXAMPLES_AT_ONCE as AT_ONCE
 from shared.learner.learner import Example, Learner, SlotsExample
 from shared.learner.policy import Policy
 
@@ -197,9 +198,10 @@ def stages(actions: int) -> Figure:
 
     def combine() -> None:
         learner, found = read()
-        for start in range(0, EVENTS, 256):
-            with np.errstate(all="ignore"):
-                deque(learner._rows(choice for (choice,) in found[start : start + 256]), maxlen=0)
+        for start in range(0, EVENTS, AT_ONCE):
+            batch = found[start : start + AT_ONCE]
+            with np.errstate(all="ignore"):  # as learning does
+                deque(learner._rows(choice for (choice,) in batch), maxlen=0)
 
     def learn() -> None:
         Learner(arguments).learn_many(map(_example, decode_lines(lines)))

@@ -10,8 +10,10 @@ from hypothesis import strategies as st
 
 from shared.learner import scorer
 from shared.learner.arguments import parse
-from shared.learner.learner import Example, Learner
+from shared.learner.features import as_texts, shared_features, split_decision
+from shared.learner.learner import Example, Learner, Outcome, SlotsExample
 from shared.learner.policy import LivePolicy, Policy
+from shared.learner.slot_features import contexts, read_slots, split_slots
 from tests.learner.logs import catalogue, decisions, logged, text
 
 ARGUMENTS = {
@@ -64,7 +66,7 @@ def test_a_score_does_not_depend_on_the_actions_beside_it(arguments):
         offered = rng.sample(items, rng.randrange(9, 30))
         order = list(range(len(offered)))
         rng.shuffle(order)
-        fewer = order[: len(order) // 2]
+        fewer, alone = order[: len(order) // 2], order[:1]
 
         def scores(positions, shared=decision, offered=offered):
             chosen = {**shared, "_multi": [offered[position] for position in positions]}
@@ -74,6 +76,7 @@ def test_a_score_does_not_depend_on_the_actions_beside_it(arguments):
         expected = scores(range(len(offered)))
         assert scores(order) == expected
         assert scores(fewer).items() <= expected.items()
+        assert scores(alone).items() <= expected.items()
 
 
 def test_large_sets_are_worked_out_in_parts(monkeypatch):
@@ -153,6 +156,24 @@ def test_actions_that_are_alike_have_the_same_score_wherever_they_stand(live):
         decision = offered(range(count))
         for _ in range(3):  # new, then seen, then remembered as a set
             scores = policy.decide_json(decision).scores
+            assert len(set(scores)) == 1, count
+    assert scores[0] != 0
+
+
+def test_so_have_those_that_are_offered_to_a_slot():
+    learner = Learner(parse("--ccb_explore_adf -q Fi -q Fj -b 22"))  # few hashes collide
+    known = offered(["known", "other"])[:-1] + b',"_slots":[{"s":1},{"s":2}]}'
+    learner.learn_many([SlotsExample(known, (Outcome(0, -1.0, 0.5), Outcome(1, 0.0, 0.5)))] * 3)
+    policy = learner.policy()
+    assert policy.knows_slots
+    members, _ = split_decision(offered([]))
+    slots = read_slots(split_slots(known)[2], 2)
+    _, second = contexts(shared_features(members, zeros=True), slots, numbered=True)
+
+    for count in range(2, 20):
+        actions = as_texts(split_decision(offered(range(count)))[1])
+        for _ in range(3):
+            scores = policy.decide_within(second, actions).scores
             assert len(set(scores)) == 1, count
     assert scores[0] != 0
 

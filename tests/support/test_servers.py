@@ -14,11 +14,9 @@ MOST_STEPS = 6
 @pytest.mark.parametrize("steps", range(MOST_STEPS))
 def test_whenever_a_server_closes_its_connections_end(steps):
     """``steps`` is how far the event loop has come with a new connection."""
-    ended = []
 
     async def serve(reader, writer):
         writer.close()
-        ended.append(writer)
 
     async def run():
         server = await asyncio.start_server(serve, "127.0.0.1", 0)
