@@ -27,11 +27,13 @@ def test_hostile_names_are_text_in_every_part_of_the_page(app, browse):
     document = {"serviceConfiguration": SHOP["settings"], "policy": SHOP["policy"]}
     assert call(app, "PUT", f"loops/{loop}", document)[0] in {200, 201}
     prefix = f"loops/{loop}/personalizer/v1.0"
-    for number, name in enumerate(NAMES * 3):
+    # The table shows the seven actions that came most often: the first, offered alone at times.
+    offers = [(name, NAMES) for name in NAMES * 3] + [(name, NAMES[:1]) for name in NAMES]
+    for number, (name, offered) in enumerate(offers):
         ranked = {
             "eventId": f"{name}{number}",
             "contextFeatures": [{name: name, "space": {name: name}}],
-            "actions": [{"id": each, "features": [{each: each}]} for each in NAMES],
+            "actions": [{"id": each, "features": [{each: each}]} for each in offered],
         }
         status, answer = call(app, "POST", f"{prefix}/rank", ranked)
         assert status == 201, answer
