@@ -5,8 +5,8 @@ the first byte of their name only.
 """
 
 import math
-from collections.abc import Iterable, Mapping, Sequence
-from typing import Any, NamedTuple
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from typing import Any, NamedTuple, TypeVar
 
 import msgspec
 import numpy as np
@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 from shared.learner.hashing import CONSTANT_HASH, Namespace, hash_text, namespace
 from shared.learner.recently_used import RecentlyUsed
 
+_Member = TypeVar("_Member")
 Shape = tuple[tuple[int, int], ...]
 """Namespace bytes in Vowpal Wabbit's order, each with its number of features."""
 
@@ -223,7 +224,34 @@ def split_decision(
     Raises:
         FeatureError: The text is not an object with a list of actions.
     """
-    return _latest_end.split(text) or (_split if usual else _split_unusual)(text)
+    found = _latest_end.split(text, _decode_decision)
+    if found is None:
+        return (_split if usual else _split_unusual)(text)
+    members, others, actions = found
+    members.update(others)
+    return members, actions
+
+
+def read_decision(
+    text: bytes, *, zeros: bool = False
+) -> tuple[Features, Sequence[bytes | msgspec.Raw]]:
+    """Return the features that all actions of a decision have in common, and the actions.
+
+    Args:
+        text: The decision's JSON text.
+        zeros: As for ``read_actions``.
+
+    Raises:
+        FeatureError: As ``split_decision`` and ``shared_features``.
+    """
+    found = _latest_end.split(text, _decode)
+    if found is None:
+        shared, texts = _split(text)
+        return shared_features(shared, zeros=zeros), texts
+    members, others, actions = found
+    for name, other in others.items():
+        members[name] = _decoded(other)
+    return walk(members, zeros), actions
 
 
 def as_texts(actions: Sequence[bytes | msgspec.Raw]) -> Sequence[bytes]:
@@ -251,8 +279,18 @@ class _LatestEnd:
         self._seen = b""
         self._known: tuple[bytes, dict[str, msgspec.Raw], tuple[bytes, ...]] = (b"", {}, ())
 
-    def split(self, text: bytes) -> tuple[dict[str, msgspec.Raw], tuple[bytes, ...]] | None:
-        """Return what ``split_decision`` does; None of a decision that does not end as others."""
+    def split(
+        self, text: bytes, decode: Callable[[bytes], dict[str, _Member]]
+    ) -> tuple[dict[str, _Member], dict[str, msgspec.Raw], tuple[bytes, ...]] | None:
+        """Return the namespaces before the actions, those behind them, and the actions.
+
+        Args:
+            text: A decision's JSON text.
+            decode: How to read what is before the actions.
+
+        Returns:
+            None of a decision that does not end as others.
+        """
         start = text.find(_ACTIONS)
         end, others, actions = self._known
         if start < 0:
@@ -263,7 +301,7 @@ class _LatestEnd:
                 self._seen = end if len(end) < _LONGEST_END else b""
                 return None
         try:
-            members = _decode_decision(text[:start] + b"}")
+            members = decode(text[:start] + b"}")
         except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
             return None
         if not members:
@@ -273,8 +311,7 @@ class _LatestEnd:
             actions = tuple(map(bytes, read))
             self._known = end, others, actions
         members.pop("_multi", None)
-        members.update(others)
-        return members, actions
+        return members, others, actions
 
 
 _latest_end = _LatestEnd()
@@ -337,7 +374,10 @@ def _flat(root: Mapping[str, Any], zeros: bool) -> Features | None:
                         if key[:1] == "_":
                             return None
                         hashed = space.hash_name(key)
-                    number = 1.0 if value is True else to_float(value) if value else 0.0
+                    if value and _NOTHING < value < _USUAL:
+                        number = value + 0.0
+                    else:
+                        number = to_float(value) if value else 0.0
                     if number or zeros:
                         hashes.append(hashed)
                         values.append(number)

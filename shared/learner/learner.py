@@ -19,8 +19,8 @@ from shared.learner.features import (
     Features,
     as_texts,
     features_of_actions,
+    read_decision,
     shared_features,
-    split_decision,
 )
 from shared.learner.gradient_descent import GradientDescent, Row
 from shared.learner.interactions import Plan, hashes, interactions_of, products
@@ -229,8 +229,7 @@ class Learner:
         try:
             if isinstance(example, SlotsExample):
                 return self._read_slots(example)
-            members, actions = split_decision(example.context)
-            context = shared_features(members)
+            context, actions = read_decision(example.context)
             if self.knows_slots:
                 (context,) = contexts(context, [NO_SLOT], numbered=True)
             return [self._read_choice(example, context, actions)]

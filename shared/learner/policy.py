@@ -15,8 +15,8 @@ from shared.learner.features import (
     FeatureError,
     Features,
     as_texts,
+    read_decision,
     shared_features,
-    split_decision,
 )
 from shared.learner.gradient_descent import GradientDescent
 from shared.learner.large_action_space import LargeActionSpace
@@ -177,10 +177,10 @@ class Policy:
         Raises:
             FeatureError: As ``decide``, or the text is not a decision.
         """
-        shared, actions = split_decision(decision)
+        context, actions = read_decision(decision, zeros=True)
         if not actions:
             raise FeatureError("a decision needs an action")
-        return self.decide(shared, as_texts(actions))
+        return self.decide_within(context, as_texts(actions))
 
 
 class LivePolicy(Policy):

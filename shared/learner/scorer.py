@@ -79,6 +79,11 @@ class Scorer:
         Raises:
             FeatureError: The features cannot be read, or combine to too many.
         """
+        return self._scores_of(context, actions, repeats)
+
+    def _scores_of(
+        self, context: Features, actions: Sequence[bytes], repeats: Repeats
+    ) -> list[float]:
         groups = self._groups(tuple(actions))
         if len(groups) > 1 or repeats is not ONCE or context.shape not in groups[0].mixed:
             sizes = {group.table.shape: len(group.positions) for group in groups}
@@ -100,7 +105,7 @@ class Scorer:
     def _row(self, context: Features) -> "_Row":
         """Return the context as extended rows (``interactions.Pairs``)."""
         hashed = context.hashes
-        slots = np.array([0, *hashed, *[FNV * each for each in hashed]])
+        slots = np.array([0, *hashed, *[FNV * each for each in hashed]], np.intp)
         self._cut(slots)
         return _Row(context.shape, slots, np.array([1.0, *context.values], np.float32))
 
@@ -307,6 +312,12 @@ class LiveScorer(Scorer):
         """Use the ``offset``-th of the weights that each feature has."""
         super().__init__(settings, regressor.weights, offset)
         self._take = regressor.take
+
+    def scores(
+        self, context: Features, actions: Sequence[bytes], repeats: Repeats = ONCE
+    ) -> list[float]:
+        """Return what ``Scorer`` does; learning has switched NumPy's warnings off."""
+        return self._scores_of(context, actions, repeats)
 
     def _own(self, group: "_Group") -> Floats:
         if group.own is None:

@@ -62,6 +62,8 @@ def best_of(scores: Scores, first_only: bool) -> Sequence[int]:
     if first_only:
         return [scores.index(best)]
     size = abs(best)
-    return [
-        action for action, score in enumerate(scores) if score - best <= TIE * (abs(score) + size)
-    ]
+    limit = best + 3.0 * TIE * size  # none above it ties
+    near = [action for action, score in enumerate(scores) if score <= limit]
+    if len(near) == 1:
+        return near
+    return [each for each in near if scores[each] - best <= TIE * (abs(scores[each]) + size)]
