@@ -100,8 +100,8 @@ class GradientDescent:
         self.gradients: Floats = np.full(size, settings.initial_t, np.float32)
         self.scales: Floats = np.zeros(size, np.float32)
         # gd.cc, gd_setup and save_load: as if that many examples of norm and gradient 1 were seen
-        self.norms = [settings.initial_t] * settings.width
-        self.total_weights = [settings.initial_t] * settings.width
+        self.norms = [settings.initial_t] + [0.0] * (settings.width - 1)
+        self.total_weights = [settings.initial_t] + [0.0] * (settings.width - 1)
         self.time = settings.initial_t
         self.lowest = settings.min_prediction or 0.0
         self.highest = settings.max_prediction or 0.0

@@ -438,21 +438,23 @@ class Learner:
     ) -> list[float]:
         """Return the doubly robust cost of each action; the chosen one's is learned on the way.
 
-        Source: ``gen_cs_example_dr`` (Dudík, Langford and Li 2011).
+        Source: ``gen_cs_example_dr`` (Dudík, Langford and Li 2011). All in ``float32``: where a
+        prediction is right, no rounding may be left to be learned.
         """
         costs = []
+        cost = np.float32(example.cost)
+        probability = max(np.float32(example.probability), np.float32(clip_p))
         for action, row in enumerate(rows):
             if action != example.chosen:
                 costs.append(self.regressor.predict(row, offset))
                 continue
             if learns:
-                self.regressor.see(example.cost)
-            predicted = self.regressor.predict(row, offset)
+                self.regressor.see(float(cost))
+            predicted = np.float32(self.regressor.predict(row, offset))
             if learns:
                 weight = example.weight / example.probability
                 self.regressor.learn(row, example.cost, weight, offset)
-            correction = (example.cost - predicted) / max(example.probability, clip_p)
-            costs.append(predicted + correction)
+            costs.append(float(predicted + (cost - predicted) / probability))
         return costs
 
     def _combined(self, waiting: Sequence[_Offered]) -> Iterable[Row]:
