@@ -1,6 +1,7 @@
 """From one observed cost to what the regressor learns, although most actions were not tried."""
 
 import msgspec
+import numpy as np
 
 
 class MultiTaskRegression(msgspec.Struct):
@@ -24,8 +25,8 @@ class MultiTaskRegression(msgspec.Struct):
             n_actions: How many actions the decision offers.
             probability: Chance that the logging policy gave the chosen one, above 0.
         """
-        share = (self.events + 1) / (self.actions + n_actions)
-        return share / probability
+        share = np.float32(self.events + 1) / np.float32(self.actions + n_actions)
+        return float(np.float32(1) / np.float32(probability) * share)
 
     def count(self, n_actions: int) -> None:
         """Count a decision that was learned."""

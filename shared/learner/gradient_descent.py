@@ -22,7 +22,7 @@ Floats = NDArray[np.float32]
 Undo = list[tuple[Floats, Slots, Floats]]
 """What arrays held before an update: array, slots, numbers."""
 
-_ONE = np.float32(1)
+_ONE, _TWO, _FOUR = np.float32(1), np.float32(2), np.float32(4)
 
 
 class Row(msgspec.Struct, gc=False):
@@ -40,6 +40,7 @@ class Row(msgspec.Struct, gc=False):
         rates: Each feature's rate, but for its gradients' part; times its value if these have none.
             None if it was not worked out.
         norm: The sum of x²/N².
+        per_update: The sum of rate x², if gradients have no part in the rates.
         ignored: Sum of the squares of features that count in combinations only: plain updates are
             smaller for them all the same (``total_sum_feat_sq`` in VW).
     """
@@ -53,6 +54,7 @@ class Row(msgspec.Struct, gc=False):
     scales: Floats | None = None
     rates: Floats | None = None
     norm: float = 0.0
+    per_update: float = 0.0
     ignored: float = 0.0
 
     def at(self, features: Slots) -> "Row":
@@ -119,9 +121,9 @@ class GradientDescent:
         )
         self._rates_vary = settings.adaptive and self._half  # with every update
         self._number = np.zeros((), np.float32)
-        self._rate = settings.learning_rate
+        self._rate = np.float32(settings.learning_rate)
         if not settings.adaptive and not settings.normalized:
-            self._rate *= settings.initial_t**settings.power_t
+            self._rate *= np.float32(np.float32(settings.initial_t) ** np.float32(settings.power_t))
 
     def rows(self, slots: Slots, values: Floats) -> list[Row]:
         """Return the rows of ``examples x features`` slots and values, to be learned soon.
@@ -147,14 +149,16 @@ class GradientDescent:
         scales = self.scales.take(slots)
         steady = np.all(sizes <= scales, axis=1).tolist()
         rates, terms = self._by_scale(scales, squares)
-        if not self._rates_vary:
-            rates = rates * values
         norms = np.add.accumulate(terms, axis=1)[:, -1].tolist()
-        each = zip(rows, steady, scales, rates, norms, strict=True)
-        for row, is_steady, its_scales, its_rates, norm in each:
+        per_updates = norms
+        if not self._rates_vary:
+            per_updates = np.add.accumulate(squares * rates, axis=1)[:, -1].tolist()
+            rates = rates * values
+        each = zip(rows, steady, scales, rates, norms, per_updates, strict=True)
+        for row, is_steady, its_scales, its_rates, norm, per_update in each:
             if is_steady and row.rounds is None:
                 row.growths, row.scales = self._growths, its_scales
-                row.rates, row.norm = its_rates, norm
+                row.rates, row.norm, row.per_update = its_rates, norm, per_update
 
     def _renew(self, row: Row) -> None:
         """Work out anew what follows from a row's scales, if these have grown."""
@@ -182,7 +186,7 @@ class GradientDescent:
     def score(self, row: Row, offset: int = 0) -> float:
         """Return the prediction for an example, whatever its size."""
         row = row.moved(offset, len(self.weights))
-        return _in_order(self.take(row.slots) * row.values)
+        return self._predicted(self.weights.take(row.slots), row.values)
 
     def take(self, slots: Slots | NDArray[np.uint32]) -> Floats:
         """Return the weights of slots, regularised."""
@@ -204,6 +208,8 @@ class GradientDescent:
         """
         self._number[()] = label
         label = self._number.item()
+        self._number[()] = weight
+        weight = self._number.item()
         if row.rates is not None and not offset:
             if row.growths < self._growths:
                 self._renew(row)
@@ -231,18 +237,18 @@ class GradientDescent:
         self.see(label)
         slots, values = row.slots, row.values
         weights = self.weights.take(slots)
-        predicted = _in_order(self._effective(weights) * values)
-        error = label - min(max(predicted, self.lowest), self.highest)
+        predicted = self._predicted(weights, values)
+        error = np.float32(label - min(max(predicted, self.lowest), self.highest))
         _require(math.isfinite(predicted) and math.isfinite(error) and weight < math.inf)
         if error == 0.0 or not slots.size:
             return
         undo.append((self.weights, slots, weights))
         if self.settings.adaptive or self.settings.normalized:
-            gradient = 4.0 * weight * error * error
+            gradient = np.float32(weight) * (_FOUR * error * error)
             rates, per_update, scale = self._rescale(row, gradient, weight, offset, undo)
             change = values * rates
         else:
-            per_update, scale = _in_order(values * values) + row.ignored, 1.0
+            per_update, scale = np.float32(_in_order(values * values) + row.ignored), _ONE
             change = values.copy()
         step = self._step(error, weight, per_update)
         if self._regularized:
@@ -262,23 +268,22 @@ class GradientDescent:
             lowest, highest = min(lowest, label), max(highest, label)
         weights = self.weights.take(slots)
         predicted = _in_order(weights * values)
-        error = label - min(max(predicted, lowest), highest)
+        error = np.float32(label - min(max(predicted, lowest), highest))
         if not (math.isfinite(predicted) and math.isfinite(error) and weight < math.inf):
             return False
         if error:
-            number, per_update, gradients = self._number, row.norm, weights
+            per_update, gradients = row.per_update, weights
             if self.settings.adaptive:
-                number[()] = 4.0 * weight * error * error
-                gradients = row.squares * number
+                gradients = row.squares * (np.float32(weight) * (_FOUR * error * error))
                 gradients += self.gradients.take(slots)
                 if self._half:
                     rates = np.reciprocal(np.sqrt(gradients)) * rates
                     per_update = _in_order(row.squares * rates)
             norm, total = self.norms[0] + weight * row.norm, self.total_weights[0] + weight
-            scale = self._norm_scale(total / norm)
-            number[()] = self._step(error, weight, per_update * scale) * scale
+            scale = self._norm_scale(total, norm)
+            step = self._step(error, weight, np.float32(per_update) * scale) * scale
             change = values * rates if self._rates_vary else rates
-            weights += change * number
+            weights += change * step
             if not _finite(weights, gradients):
                 return False
             self.weights[slots] = weights
@@ -292,86 +297,94 @@ class GradientDescent:
         """Return weights moved towards zero by gravity, and contracted."""
         if not self._regularized:
             return weights
-        shrunk = np.maximum(np.abs(weights) - np.float32(self.gravity), np.float32(0))
-        return np.copysign(shrunk, weights) * np.float32(self.contraction)
+        return self._shrunk(weights) * np.float32(self.contraction)
 
-    def _regularize(self, error: float, step: float) -> float:
+    def _shrunk(self, weights: Floats) -> Floats:
+        shrunk = np.maximum(np.abs(weights) - np.float32(self.gravity), np.float32(0))
+        return np.copysign(shrunk, weights)
+
+    def _predicted(self, weights: Floats, values: Floats) -> float:
+        """Return the prediction by a row's weights."""
+        if not self._regularized:
+            return _in_order(weights * values)
+        total = np.float32(_in_order(self._shrunk(weights) * values))
+        return float(total * np.float32(self.contraction))
+
+    def _regularize(self, error: np.float32, step: np.float32) -> np.float32:
         """Let gravity grow and weights contract by a step; return the step before contraction."""
         if abs(step) <= 1e-8:  # gd.cc, compute_update
             return step
-        rate = step / (2.0 * error) if abs(error) > 0.5e-8 else 0.0
-        self.contraction *= 1.0 - self.settings.l2 * rate
-        self.gravity += rate * self.settings.l1
+        rate = float(step) / (2.0 * float(error)) if abs(error) > 0.5e-8 else 0.0
+        self.contraction *= 1.0 - float(np.float32(self.settings.l2)) * rate
+        self.gravity += rate * float(np.float32(self.settings.l1))
         _require(self.contraction > 0.0)
-        return step / self.contraction
+        return step / np.float32(self.contraction)
 
-    def rate(self, weight: float) -> float:
+    def rate(self, weight: float) -> np.float32:
         """Return the learning rate of an example of some importance (``get_scale``)."""
-        rate = self._rate * weight
-        if not self.settings.adaptive:
-            rate *= (self.time + weight) ** -self.settings.power_t
+        rate = self._rate * np.float32(weight)
+        if not self.settings.adaptive and self.settings.power_t:
+            rate *= np.float32(self.time + weight) ** np.float32(-self.settings.power_t)
         return rate
 
-    def _step(self, error: float, weight: float, per_update: float) -> float:
+    def _step(self, error: np.float32, weight: float, per_update: np.float32) -> np.float32:
         """Return how far to go against the gradient (``compute_update``)."""
         step = self.rate(weight)
         if self.settings.invariant and step * per_update >= 1e-6:
-            return error * -math.expm1(-2.0 * step * per_update) / per_update
-        return 2.0 * error * step
+            kept = _exp(-_TWO * step * per_update)
+            return error * (_ONE - kept) / per_update
+        return _TWO * error * step
 
     def _rescale(
-        self, row: Row, gradient: float, weight: float, offset: int, undo: Undo
-    ) -> tuple[Floats, float, float]:
+        self, row: Row, gradient: np.float32, weight: float, offset: int, undo: Undo
+    ) -> tuple[Floats, np.float32, np.float32]:
         """Update G and N; return each feature's rate, the sum of rate x², the norm's scale.
 
         The r-th feature of a slot is handled in round r, all slots of a round together: every
         slot sees its features in order, as in Vowpal Wabbit, and ends with its last rate.
         """
         if row.rounds is None:
-            rates, per_update, norm = self._round(row, gradient, undo)
+            rates, terms = self._round(row, gradient, undo)
+            moves = row.squares * rates
         else:
             last = np.empty(int(row.slots.max()) + 1, np.float32)
-            per_update = norm = 0.0
+            moves, terms = np.empty_like(row.values), np.empty_like(row.values)
             for features in row.rounds:
                 part = row.at(features)
-                last[part.slots], *sums = self._round(part, gradient, undo)
-                per_update += sums[0]
-                norm += sums[1]
+                rates, terms[features] = self._round(part, gradient, undo)
+                moves[features] = part.squares * rates
+                last[part.slots] = rates
             rates = last.take(row.slots)
+        per_update = np.float32(_in_order(moves))
         if not self.settings.normalized:
-            return rates, per_update, 1.0
+            return rates, per_update, _ONE
+        norm = _in_order(terms)
+        _require(math.isfinite(norm))
         self.norms[offset] += weight * norm
         self.total_weights[offset] += weight
-        scale = self._norm_scale(self.total_weights[offset] / self.norms[offset])
+        scale = self._norm_scale(self.total_weights[offset], self.norms[offset])
         return rates, per_update * scale, scale
 
-    def _round(self, row: Row, gradient: float, undo: Undo) -> tuple[Floats, float, float]:
-        """Update G and N of distinct slots; return rates, the sums of rate x² and of x²/N²."""
+    def _round(self, row: Row, gradient: np.float32, undo: Undo) -> tuple[Floats, Floats]:
+        """Update G and N of distinct slots; return each feature's rate and its x²/N²."""
         settings, squares = self.settings, row.squares
         rates = self._adapt(row.slots, squares * gradient, undo) if settings.adaptive else None
         if not settings.normalized:
             assert rates is not None  # noqa: S101  # one of the two is on
-            return rates, _in_order(squares * rates), 0.0
+            return rates, squares
         by_scale, terms = self._by_scale(self._grow_scales(row.slots, row.sizes, undo), squares)
-        norm = _in_order(terms)
-        _require(math.isfinite(norm))
-        if rates is not None:
-            rates = rates * by_scale
-            return rates, _in_order(squares * rates), norm
-        if self._half or not settings.power_t:
-            return by_scale, norm, norm
-        return by_scale, _in_order(squares * by_scale), norm
+        return by_scale if rates is None else rates * by_scale, terms
 
     def _by_scale(self, scales: Floats, squares: Floats) -> tuple[Floats, Floats]:
         """Return each feature's rate, but for its gradients' part, and its x²/N²."""
-        inverse = _ONE / scales
-        normed = inverse * inverse
-        terms = squares * normed
+        both = scales * scales
+        terms = squares / both
         if self._half:
-            return (inverse if self.settings.adaptive else normed), terms
-        if self.settings.power_t:
-            return (scales * scales) ** np.float32(self.settings.power_t - 1.0), terms
-        return normed, terms
+            inverse = _ONE / scales
+            return (inverse if self.settings.adaptive else inverse * inverse), terms
+        if not self.settings.power_t:
+            return _ONE / both, terms
+        return _power(both, self.settings.power_t - 1.0), terms
 
     def _adapt(self, slots: Slots, more: Floats, undo: Undo) -> Floats | None:
         """Add to G; return its power as rates, None if that is 1 and scales will follow."""
@@ -386,7 +399,7 @@ class GradientDescent:
         if self._half:
             rates = np.reciprocal(np.sqrt(sums))
         else:
-            rates = np.power(sums, np.float32(-self.settings.power_t))
+            rates = _power(sums, -self.settings.power_t)
         return rates
 
     def _grow_scales(self, slots: Slots, sizes: Floats, undo: Undo) -> Floats:
@@ -397,11 +410,13 @@ class GradientDescent:
             return old
         known = grown & (old > 0)
         if np.count_nonzero(known):
-            ratio = old[known] / sizes[known]
-            if not self._half:
-                ratio = (ratio * ratio) ** np.float32(1.0 - self.settings.power_t)
-            elif not self.settings.adaptive:
-                ratio *= ratio
+            if self._half:
+                ratio = old[known] / sizes[known]
+                if not self.settings.adaptive:
+                    ratio *= ratio
+            else:
+                ratio = sizes[known] / old[known]
+                ratio = _power(ratio * ratio, self.settings.power_t - 1.0)
             self.weights[slots[known]] *= ratio
         undo.append((self.scales, slots, old))
         self._growths += 1
@@ -409,11 +424,13 @@ class GradientDescent:
         self.scales[slots] = scales
         return scales
 
-    def _norm_scale(self, ratio: float) -> float:
-        """Return the factor that makes up for the mean size of examples so far."""
+    def _norm_scale(self, total: float, norm: float) -> np.float32:
+        """Return the factor for the mean size of examples so far (``average_update``)."""
         if not self._half:
-            return float(ratio ** (1.0 - self.settings.power_t))
-        return math.sqrt(ratio) if self.settings.adaptive else ratio
+            power = np.float32(self.settings.power_t - 1.0)
+            return (np.float32(norm) / np.float32(total)) ** power
+        ratio = np.float32(total) / np.float32(norm)
+        return np.sqrt(ratio) if self.settings.adaptive else ratio
 
 
 def _rounds(slots: Slots) -> list[Slots]:
@@ -426,6 +443,17 @@ def _rounds(slots: Slots) -> list[Slots]:
     turns[order] = np.arange(len(slots)) - np.repeat(starts, lengths)
     by_turn = np.argsort(turns, kind="stable")
     return np.split(by_turn, np.cumsum(np.bincount(turns))[:-1])
+
+
+def _exp(number: np.float32) -> np.float32:
+    """Return ``expf``, rounded rightly; NumPy's own of ``float32`` is off by a bit."""
+    return np.float32(math.exp(number))
+
+
+def _power(numbers: Floats, exponent: float) -> Floats:
+    """Return powers as ``powf`` rounds them; NumPy's own of ``float32`` are off by a bit."""
+    powers: Floats = np.power(numbers, float(np.float32(exponent)), dtype=np.float64)
+    return powers.astype(np.float32)
 
 
 def _in_order(terms: Floats) -> float:
