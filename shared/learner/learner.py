@@ -362,26 +362,30 @@ class Learner:
         floor = cover.floor(settings.epsilon, size, self.choices)
         if settings.cost_type == "ips":
             costs = [0.0] * size
-            costs[example.chosen] = example.cost / example.probability
+            costs[example.chosen] = _inverse_propensity(example.cost, example.probability)
         else:
             learns = settings.cost_type == "mtr"  # with dr the first policy teaches the regressor
             costs = self._doubly_robust(example, rows, 1, clip_p=0.0, learns=learns)
         shares = [0.0] * size
-        norm = floor * size + (1.0 / cover.members - floor)
+        norm = floor * np.float32(size) + (cover.part(1) - floor)
         scores = [self.regressor.score(row) for row in rows]
         if not self._learn_rows(read, rows, 0):
             return False
         cover.choose(scores, shares)
         for offset in settings.offsets[1:]:
             scores = [self.regressor.score(row, offset) for row in rows]
-            bonus = cover.psi * floor * norm
+            bonus = np.float32(cover.psi) * floor
             for row, cost, share in zip(rows, costs, shares, strict=True):
-                target = cost - (bonus / max(share, floor) if bonus else 0.0)
+                less = bonus / (max(np.float32(share), floor) / norm) if bonus else bonus
+                target = float(np.float32(cost) - less)
                 if not self.regressor.learn(row, target, example.weight, offset):
                     return False
             before = shares.copy()
-            for action in cover.choose(scores, shares):
-                norm += max(0.0, shares[action] - max(before[action], floor))
+            best = cover.choose(scores, shares)
+            more = cover.part(len(best))
+            for action in best:
+                gap = max(floor - np.float32(before[action]), np.float32(0))
+                norm += max(more - gap, np.float32(0))
         return True
 
     def _learn_novelty(self, networks: RandomNetworks, read: _Read, rows: Sequence[Row]) -> bool:
@@ -421,7 +425,8 @@ class Learner:
         if settings.cost_type == "dr":
             costs = self._doubly_robust(example, rows, offset + 1, settings.clip_p)
         else:
-            cost = example.cost / (probability if settings.cost_type == "ips" else 1.0)
+            ips = settings.cost_type == "ips"
+            cost = _inverse_propensity(example.cost, probability) if ips else example.cost
             costs = [cost if action == example.chosen else 0.0 for action in range(len(rows))]
         return all(
             self.regressor.learn(row, cost, example.weight, offset)
@@ -498,6 +503,10 @@ class Learner:
             for row, ignored in zip(found, squares, strict=True):
                 row.ignored = ignored
         return found
+
+
+def _inverse_propensity(cost: float, probability: float) -> float:
+    return float(np.float32(cost) / np.float32(probability))
 
 
 def _batches(

@@ -1,9 +1,9 @@
 """Online cover."""
 
-import math
 from collections.abc import Sequence
 
 import msgspec
+import numpy as np
 
 from shared.learner.exploration.rule import History, Probabilities, Scores, best_of, with_floor
 
@@ -35,7 +35,7 @@ class Cover(msgspec.Struct, frozen=True):
         shares = [0.0] * size
         for costs in scores:
             self.choose(costs, shares)
-        share = size * self.floor(epsilon, size, history.events)
+        share = size * float(self.floor(epsilon, size, history.events))
         if not self.chosen_only:
             return with_floor(shares, share)
         chosen = iter(with_floor([each for each in shares if each], share))
@@ -45,11 +45,16 @@ class Cover(msgspec.Struct, frozen=True):
         """Add a policy's part to the shares of its best actions; return these."""
         best = list(best_of(scores, self.first_only))
         for action in best:
-            shares[action] += 1.0 / self.members / len(best)
+            shares[action] = float(np.float32(shares[action]) + self.part(len(best)))
         return best
 
-    def floor(self, epsilon: float, n_actions: int, events: int) -> float:
+    def part(self, among: int) -> np.float32:
+        """Return what a policy adds to the share of each of so many best actions."""
+        return np.float32(1) / np.float32(self.members) / np.float32(among)
+
+    def floor(self, epsilon: float, n_actions: int, events: int) -> np.float32:
         """Return the probability that every action keeps."""
+        floor = np.float32(epsilon) / np.float32(n_actions)
         if self.decays and events:
-            return min(epsilon / n_actions, epsilon / math.sqrt(events * n_actions))
-        return epsilon / n_actions
+            return min(floor, np.float32(epsilon) / np.sqrt(np.float32(events * n_actions)))
+        return floor
