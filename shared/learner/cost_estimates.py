@@ -4,6 +4,9 @@ import msgspec
 import numpy as np
 
 
+_ONE = np.float32(1)
+
+
 class MultiTaskRegression(msgspec.Struct):
     """``--cb_type mtr``: learn the chosen action's cost only, weighted by the action's rarity.
 
@@ -25,8 +28,8 @@ class MultiTaskRegression(msgspec.Struct):
             n_actions: How many actions the decision offers.
             probability: Chance that the logging policy gave the chosen one, above 0.
         """
-        share = np.float32(self.events + 1) / np.float32(self.actions + n_actions)
-        return float(np.float32(1) / np.float32(probability) * share)
+        share = _ONE * (self.events + 1) / (_ONE * (self.actions + n_actions))
+        return float(_ONE / probability * share)
 
     def count(self, n_actions: int) -> None:
         """Count a decision that was learned."""
