@@ -3,7 +3,6 @@
 import msgspec
 import numpy as np
 
-
 _ONE = np.float32(1)
 
 
