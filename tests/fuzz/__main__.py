@@ -23,6 +23,7 @@ def main() -> int:
         done = subprocess.run(command, stdout=subprocess.PIPE, text=True, check=False)
         line = done.stdout.strip().rpartition("\n")[2]
         if not line.startswith("{"):  # killed, or an input that took a minute
+            print(done.stdout, file=sys.stderr)
             line = json.dumps({"parser": name, "exit": done.returncode, "crashes": 1})
         print(line, flush=True)
         found.append(bool(json.loads(line)["crashes"]))

@@ -90,14 +90,14 @@ def failure_of(
     return None
 
 
-def minimal(target: Target, data: bytes, kind: str, tries: int = 4000) -> bytes:
+def minimal(target: Target, data: bytes, kind: str, seconds: float = 60.0) -> bytes:
     """Return a short input with the same kind of failure: chunks are taken out while they can."""
     size = max(1, len(data) // 2)
-    while size and tries > 0:
+    end = time.monotonic() + seconds
+    while size and time.monotonic() < end:
         at = 0
-        while at < len(data) and tries > 0:
+        while at < len(data) and time.monotonic() < end:
             shorter = data[:at] + data[at + size :]
-            tries -= 1
             if failure_of(target, shorter) == kind:
                 data = shorter
             else:
