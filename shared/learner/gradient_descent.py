@@ -106,8 +106,8 @@ class GradientDescent:
         self.norms = [settings.initial_t] + [0.0] * (settings.width - 1)
         self.total_weights = [settings.initial_t] + [0.0] * (settings.width - 1)
         self.time = settings.initial_t
-        self.lowest = settings.min_prediction or 0.0
-        self.highest = settings.max_prediction or 0.0
+        self.lowest = float(np.float32(settings.min_prediction or 0.0))
+        self.highest = float(np.float32(settings.max_prediction or 0.0))
         self.gravity = 0.0
         self.contraction = 1.0
         self._fixed_range = not (settings.min_prediction is settings.max_prediction is None)

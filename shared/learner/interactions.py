@@ -289,16 +289,14 @@ def expand(
 def _every_order(patterns: Iterable[bytes], present: Sequence[int]) -> list[tuple[int, ...]]:
     """Return all combinations of namespaces, wildcards filled in with every order of them."""
     found: list[tuple[int, ...]] = []
-    for pattern in patterns:
+    for pattern in (_grouped(tuple(pattern)) for pattern in patterns):
         wilds = pattern.count(WILDCARD)
         if len(found) + len(present) ** wilds > MAX_COMBINATIONS:
             raise FeatureError(f"wildcards stand for more than {MAX_COMBINATIONS:,} combinations")
         for filling in itertools.product(present, repeat=wilds):
             rest = iter(filling)
-            found.append(
-                _grouped(tuple(next(rest) if byte == WILDCARD else byte for byte in pattern))
-            )
-    return found
+            found.append(tuple(next(rest) if byte == WILDCARD else byte for byte in pattern))
+    return [_grouped(each) for each in sorted(found, key=lambda each: (len(each), each))]
 
 
 def _grouped(namespaces: tuple[int, ...]) -> tuple[int, ...]:

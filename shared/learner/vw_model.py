@@ -352,6 +352,7 @@ def _read_weights(learner: Learner, data: bytes, resumable: bool) -> None:
     if not np.isfinite(numbers).all() or (numbers[:, 1:] < 0).any():
         raise ModelFileError("the model file holds numbers that learning cannot give")
     for column, array in enumerate(arrays):
+        array.fill(0.0)  # also where a new learner begins with --initial_t
         array[slots] = numbers[:, column]
 
 
