@@ -40,6 +40,7 @@ SETS_BUDGET = 32 << 20
 _SHAPES_KEPT = 4
 _SETS_SEEN = 1 << 14  # hashes of sets that were ranked once: 1 MB
 _BYTES_PER_PAIR = 20
+_BYTES_PER_TABLE = 1000  # beside its rows
 _TERMS_AT_ONCE = 1 << 19
 _FNV = np.array(FNV)  # NumPy takes arrays quicker than numbers
 
@@ -291,6 +292,7 @@ class Scorer:
                 table = self._tables.get(shape)
                 if table is None:
                     table = self._tables[shape] = _Table(shape)
+                    self._spent += _BYTES_PER_TABLE
                 rows = itertools.count(table.append(slots, extended, scores))
                 at = zip(itertools.repeat(table), rows, strict=False)
                 places.update(zip(alike, at, strict=False))

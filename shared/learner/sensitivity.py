@@ -5,7 +5,7 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-from shared.learner.decision_rows import DecisionRows, without_zeros
+from shared.learner.decision_rows import DecisionRows, combined, without_zeros
 from shared.learner.features import Features, features_of_actions
 from shared.learner.gradient_descent import SMALLEST, GradientDescent
 
@@ -51,14 +51,21 @@ class Sensitivity:
         costs = np.array(scores, np.float32)
         read = features_of_actions(actions)
         with np.errstate(all="ignore"):
-            for positions, slots, values in self._rows.slots(read, without_zeros(context)):
+            for positions, plan, columns in self._rows.singles(read, without_zeros(context)):
+                slots, values = self._rows.slots_of(plan, columns), combined(plan, columns.values)
+                ignored = _sums(np.square(columns.values[:, plan.in_combinations_only]))
                 for towards, label in zip(found, self._labels, strict=True):
                     errors = costs[positions] - np.float32(label)
-                    towards[positions] = self._of(slots, values, errors)
+                    towards[positions] = self._of(slots, values, errors, ignored)
         return found.tolist()
 
-    def _of(self, slots: NDArray[np.intp], values: Floats, errors: Floats) -> Floats:
-        """Return the sensitivity of each row of ``examples x terms`` slots and values."""
+    def _of(
+        self, slots: NDArray[np.intp], values: Floats, errors: Floats, ignored: Floats
+    ) -> Floats:
+        """Return the sensitivity of each row of ``examples x terms`` slots and values.
+
+        Like a plain update it counts features that are ``ignored`` but in combinations.
+        """
         settings = self._settings
         sizes = np.maximum(np.abs(values), SMALLEST)
         squares = sizes * sizes
@@ -68,7 +75,8 @@ class Sensitivity:
             gradients += squares * (np.float32(4) * errors * errors)[:, None]
             rates = gradients ** np.float32(-settings.power_t)
         if not settings.normalized:
-            return _sums(squares * rates) * self._rate
+            sums = _sums(squares * rates)
+            return (sums if settings.adaptive else sums + ignored) * self._rate
         scales = np.maximum(self._scales.take(slots), sizes)
         power = settings.power_t - 1.0
         if settings.adaptive or settings.power_t != 0.5:

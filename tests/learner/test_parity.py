@@ -228,6 +228,10 @@ SETTINGS = {
         "--cb_explore_adf --regcb --regcbopt --cb_min_cost -1 --cb_max_cost 0.25 -q Fj",
         1_000,
     ),
+    "optimistic bounds, plain gradient descent": (
+        "--cb_explore_adf --regcbopt --cb_min_cost -1 --sgd -l 0.001 --ignore_linear j",
+        200,
+    ),
     "optimistic bounds, first of ties": (
         "--cb_explore_adf --regcbopt --first_only --cb_min_cost -0.5 --mellowness 0.3 -q Fj",
         500,
