@@ -211,14 +211,14 @@ def _interactions(
 def counts(namespace: int, ignore: bytes, keep: bytes) -> bool:
     """Return whether features of a namespace count, given those to ignore and to keep.
 
-    The constant and a slot's index always do; what a slot has in no namespace of its own counts
-    as it would elsewhere.
+    What is to be kept is not ignored. The constant and a slot's index always count; what a slot has
+    in no namespace of its own counts as it would elsewhere.
     """
     if namespace in (CONSTANT_NAMESPACE, SLOT_INDEX_NAMESPACE):
         return True
     if namespace == SLOT_NAMESPACE:
         namespace = DEFAULT_NAMESPACE
-    return namespace not in ignore and (not keep or namespace in keep)
+    return namespace in keep if keep else namespace not in ignore
 
 
 def with_slot_index(patterns: tuple[bytes, ...]) -> tuple[bytes, ...]:

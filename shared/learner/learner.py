@@ -359,33 +359,33 @@ class Learner:
     def _learn_cover(self, cover: Cover, read: _Read, rows: Sequence[Row]) -> bool:
         """Teach each policy costs that are lower where the policies before it seldom go."""
         settings, example, size = self.settings, read.example, len(rows)
-        floor = cover.floor(settings.epsilon, size, self.choices)
+        one = np.float32(1)
+        floor = cover.floor(np.float32(settings.epsilon), size, self.choices)
         if settings.cost_type == "ips":
             costs = [0.0] * size
             costs[example.chosen] = _inverse_propensity(example.cost, example.probability)
         else:
             learns = settings.cost_type == "mtr"  # with dr the first policy teaches the regressor
             costs = self._doubly_robust(example, rows, 1, clip_p=0.0, learns=learns)
-        shares = [0.0] * size
-        norm = floor * np.float32(size) + (cover.part(1) - floor)
+        shares = [np.float32(0)] * size
+        norm = floor * size + (one / cover.members - floor)
         scores = [self.regressor.score(row) for row in rows]
         if not self._learn_rows(read, rows, 0):
             return False
-        cover.choose(scores, shares)
+        cover.choose(scores, shares, one)
         for offset in settings.offsets[1:]:
             scores = [self.regressor.score(row, offset) for row in rows]
             bonus = np.float32(cover.psi) * floor
             for row, cost, share in zip(rows, costs, shares, strict=True):
-                less = bonus / (max(np.float32(share), floor) / norm) if bonus else bonus
+                less = bonus / (max(share, floor) / norm) if bonus else bonus
                 target = float(np.float32(cost) - less)
                 if not self.regressor.learn(row, target, example.weight, offset):
                     return False
             before = shares.copy()
-            best = cover.choose(scores, shares)
-            more = cover.part(len(best))
+            best = cover.choose(scores, shares, one)
             for action in best:
-                gap = max(floor - np.float32(before[action]), np.float32(0))
-                norm += max(more - gap, np.float32(0))
+                gap = max(floor - before[action], np.float32(0))
+                norm += max(one / cover.members / len(best) - gap, np.float32(0))
         return True
 
     def _learn_novelty(self, networks: RandomNetworks, read: _Read, rows: Sequence[Row]) -> bool:

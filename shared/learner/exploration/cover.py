@@ -1,11 +1,15 @@
 """Online cover."""
 
+import math
 from collections.abc import Sequence
+from typing import TypeVar
 
 import msgspec
 import numpy as np
 
 from shared.learner.exploration.rule import History, Probabilities, Scores, best_of, with_floor
+
+Number = TypeVar("Number", float, np.float32)
 
 
 class Cover(msgspec.Struct, frozen=True):
@@ -35,26 +39,25 @@ class Cover(msgspec.Struct, frozen=True):
         shares = [0.0] * size
         for costs in scores:
             self.choose(costs, shares)
-        share = size * float(self.floor(epsilon, size, history.events))
+        share = size * self.floor(epsilon, size, history.events)
         if not self.chosen_only:
             return with_floor(shares, share)
         chosen = iter(with_floor([each for each in shares if each], share))
         return tuple(next(chosen) if each else 0.0 for each in shares)
 
-    def choose(self, scores: Scores, shares: list[float]) -> list[int]:
-        """Add a policy's part to the shares of its best actions; return these."""
+    def choose(self, scores: Scores, shares: list[Number], one: Number = 1.0) -> list[int]:  # type: ignore[assignment]  # a float is a Number
+        """Add a policy's part to the shares of its best actions, in ``one``'s kind of number.
+
+        Returns:
+            These actions.
+        """
         best = list(best_of(scores, self.first_only))
         for action in best:
-            shares[action] = float(np.float32(shares[action]) + self.part(len(best)))
+            shares[action] += one / self.members / len(best)
         return best
 
-    def part(self, among: int) -> np.float32:
-        """Return what a policy adds to the share of each of so many best actions."""
-        return np.float32(1) / np.float32(self.members) / np.float32(among)
-
-    def floor(self, epsilon: float, n_actions: int, events: int) -> np.float32:
-        """Return the probability that every action keeps."""
-        floor = np.float32(epsilon) / np.float32(n_actions)
+    def floor(self, epsilon: Number, n_actions: int, events: int) -> Number:
+        """Return the probability that every action keeps, in epsilon's kind of number."""
         if self.decays and events:
-            return min(floor, np.float32(epsilon) / np.sqrt(np.float32(events * n_actions)))
-        return floor
+            return min(epsilon / n_actions, epsilon / math.sqrt(events * n_actions))
+        return epsilon / n_actions
