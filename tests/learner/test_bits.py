@@ -7,6 +7,7 @@ do not in about one case of a thousand. Here ours are the C library's, too.
 import ctypes
 import platform
 import random
+import re
 
 import numpy as np
 import pytest
@@ -14,7 +15,9 @@ import pytest
 from shared.learner import gradient_descent, vw_model
 from shared.learner.arguments import parse
 from shared.learner.learner import Example, Learner
+from tests.learner import slot_oracle, test_slots_parity
 from tests.learner.logs import logged, text
+from tests.learner.slot_logs import slot_logged, slots_example
 from tests.learner.test_parity import SETTINGS, run
 
 EVENTS = 200
@@ -22,6 +25,11 @@ EVENTS = 200
 
 RANDOM_SETTINGS = 200
 
+SLOTS = {
+    name: (arguments, min(count, EVENTS))
+    for name, (arguments, count) in test_slots_parity.SETTINGS.items()
+    if not re.search("--cover|--cb_type dr|--invariant", arguments)  # 2e-7 on weights
+}
 IN_ANOTHER_ORDER = {
     name
     for name, (arguments, _) in SETTINGS.items()
@@ -79,6 +87,17 @@ def test_weights_are_vowpal_wabbits_to_the_bit(name, tmp_path):
 
     assert np.count_nonzero(ours.weights) > 10
     assert_same_bits(ours, oracle)
+
+
+@pytest.mark.parametrize("name", SLOTS)
+@pytest.mark.usefixtures("c_library")
+def test_so_they_are_after_decisions_over_slots(name, tmp_path):
+    arguments, count = SLOTS[name]
+    ours = Learner(parse(arguments))
+    ours.learn_many(map(slots_example, slot_logged(count, seed=7)))
+
+    oracle = vw_model.loads(slot_oracle.vw_model(tmp_path, arguments, count))
+    assert_same_bits(ours.regressor, oracle.regressor)
 
 
 def assert_same_bits(ours, oracle):
