@@ -457,8 +457,8 @@ class Learner:
                 self.regressor.see(float(cost))
             predicted = np.float32(self.regressor.predict(row, offset))
             if learns:
-                weight = example.weight / example.probability
-                self.regressor.learn(row, example.cost, weight, offset)
+                weight = np.float32(example.weight) / np.float32(example.probability)
+                self.regressor.learn(row, example.cost, float(weight), offset)
             costs.append(float(predicted + (cost - predicted) / probability))
         return costs
 
