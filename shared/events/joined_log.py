@@ -130,7 +130,7 @@ def encode_line(line: AnyLogLine) -> bytes:
 
 def decode_lines(data: bytes) -> Iterator[AnyLogLine]:
     """Yield the lines of a log that this module wrote."""
-    for line in io.BytesIO(data):  # a third of the time of splitlines
+    for line in io.BytesIO(data):  # splitlines looks at every byte
         decoder = _DECODER if line.startswith(_WITHOUT_SLOTS) else _SLOTS_DECODER
         yield decoder.decode(line)
 

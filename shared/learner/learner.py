@@ -359,7 +359,6 @@ class Learner:
     def _learn_cover(self, cover: Cover, read: _Read, rows: Sequence[Row]) -> bool:
         """Teach each policy costs that are lower where the policies before it seldom go."""
         settings, example, size = self.settings, read.example, len(rows)
-        one = np.float32(1)
         floor = cover.floor(np.float32(settings.epsilon), size, self.choices)
         if settings.cost_type == "ips":
             costs = [0.0] * size
@@ -368,11 +367,11 @@ class Learner:
             learns = settings.cost_type == "mtr"  # with dr the first policy teaches the regressor
             costs = self._doubly_robust(example, rows, 1, clip_p=0.0, learns=learns)
         shares = [np.float32(0)] * size
-        norm = floor * size + (one / cover.members - floor)
+        norm = floor * size + (1.0 / cover.members - floor)
         scores = [self.regressor.score(row) for row in rows]
         if not self._learn_rows(read, rows, 0):
             return False
-        cover.choose(scores, shares, one)
+        cover.choose(scores, shares)
         for offset in settings.offsets[1:]:
             scores = [self.regressor.score(row, offset) for row in rows]
             bonus = np.float32(cover.psi) * floor
@@ -382,10 +381,10 @@ class Learner:
                 if not self.regressor.learn(row, target, example.weight, offset):
                     return False
             before = shares.copy()
-            best = cover.choose(scores, shares, one)
+            best = cover.choose(scores, shares)
             for action in best:
                 gap = max(floor - before[action], np.float32(0))
-                norm += max(one / cover.members / len(best) - gap, np.float32(0))
+                norm += max(1.0 / cover.members / len(best) - gap, np.float32(0))
         return True
 
     def _learn_novelty(self, networks: RandomNetworks, read: _Read, rows: Sequence[Row]) -> bool:

@@ -19,7 +19,7 @@ from tests.learner.logs import logged, text
 from tests.learner.slot_logs import slot_logged, slots_example
 from tests.learner.test_parity import SETTINGS, run
 
-EVENTS = 200
+EVENTS = 400
 """At most. Without decay we divide where Vowpal Wabbit calls ``powf``, which a longer log shows."""
 
 RANDOM_SETTINGS = 200

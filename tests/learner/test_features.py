@@ -11,6 +11,7 @@ from shared.learner import features
 from shared.learner.features import (
     FeatureError,
     features_of_actions,
+    read_decision,
     shared_features,
     split_decision,
 )
@@ -136,8 +137,20 @@ def test_a_decision_is_split_alike_whatever_stands_beside_its_context(context, m
 
 
 def split(text):
+    """Split a decision, and see that reading it at once gives the same or fails likewise."""
+    try:
+        read, offered = read_decision(text)
+    except FeatureError:
+        read = offered = None
     shared, actions = split_decision(text)
-    return {name: bytes(member) for name, member in shared.items()}, list(map(bytes, actions))
+    members = {name: bytes(member) for name, member in shared.items()}
+    try:
+        expected = shared_features(members)
+    except FeatureError:
+        expected = None
+    assert read == expected
+    assert offered is None or list(map(bytes, offered)) == list(map(bytes, actions))
+    return members, list(map(bytes, actions))
 
 
 TAILS = (

@@ -25,6 +25,7 @@ SETTINGS = {
     "invariant only": ("--cb_explore_adf --invariant -l 0.05 -q Fj -q FU", 3_000),
     "adaptive and invariant": ("--cb_explore_adf --adaptive --invariant -l 0.05 -q Fj", 2_000),
     "another decay": ("--cb_explore_adf --power_t 0.3 -q ::", 3_000),
+    "a middling rate, no decay": ("--cb_explore_adf --power_t 0 -l 0.1 -q Fj", 1_000),
     "no constant": ("--cb_explore_adf --noconstant -q :j", 3_000),
     "first of ties only": ("--cb_explore_adf --epsilon 0.3 --first_only -q Fj", 3_000),
     "cubic": ("--cb_explore_adf --cubic FFj -q :: -b 20", 2_000),
@@ -104,6 +105,10 @@ SETTINGS = {
     "every order of two wildcards": (
         "--cb_explore_adf --leave_duplicate_interactions -q :: -b 22",
         300,
+    ),
+    "every order of wildcards behind a name": (
+        "--cb_explore_adf --leave_duplicate_interactions --cubic j:: -q U: -q :F -b 22",
+        100,
     ),
     "every order of three wildcards": (
         "--cb_explore_adf --leave_duplicate_interactions --cubic ::: -b 24 --power_t 0 -l 0.1",

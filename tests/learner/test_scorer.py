@@ -1,7 +1,9 @@
 """Scores are the same to the bit, whatever the scorer remembers or has forgotten."""
 
+import itertools
 import random
 import threading
+import tracemalloc
 
 import numpy as np
 import pytest
@@ -55,6 +57,24 @@ def test_what_was_forgotten_is_worked_out_again(arguments, monkeypatch):
     forgetful = Policy(*trained)
 
     assert [forgetful.decide_json(decision) for decision in asked * 2] == remembering * 2
+
+
+def test_known_actions_stay_within_their_budget_also_if_no_two_are_alike(monkeypatch):
+    budget = 1 << 18
+    monkeypatch.setattr(scorer, "ACTIONS_BUDGET", budget)
+    policy = Policy(*weights_of("--cb_explore_adf -b 14"))
+    kept = []
+    tracemalloc.start()
+    try:
+        for number, names in enumerate(itertools.permutations("ABCDEFG", 4)):
+            policy.decide_json(text({"_multi": [{name: {"f": 1, "g": 1} for name in names}]}))
+            if number % 20 == 0:
+                snapshot = tracemalloc.take_snapshot()
+                ours = snapshot.filter_traces([tracemalloc.Filter(True, scorer.__file__)])
+                kept.append(sum(each.size for each in ours.statistics("filename")))
+    finally:
+        tracemalloc.stop()
+    assert 0.3 * budget < max(kept) < 1.1 * budget
 
 
 @pytest.mark.parametrize("arguments", ARGUMENTS.values(), ids=ARGUMENTS.keys())

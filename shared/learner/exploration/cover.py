@@ -45,15 +45,11 @@ class Cover(msgspec.Struct, frozen=True):
         chosen = iter(with_floor([each for each in shares if each], share))
         return tuple(next(chosen) if each else 0.0 for each in shares)
 
-    def choose(self, scores: Scores, shares: list[Number], one: Number = 1.0) -> list[int]:  # type: ignore[assignment]  # a float is a Number
-        """Add a policy's part to the shares of its best actions, in ``one``'s kind of number.
-
-        Returns:
-            These actions.
-        """
+    def choose(self, scores: Scores, shares: list[Number]) -> list[int]:
+        """Add a policy's part to the shares of its best actions; return these."""
         best = list(best_of(scores, self.first_only))
         for action in best:
-            shares[action] += one / self.members / len(best)
+            shares[action] += 1.0 / self.members / len(best)
         return best
 
     def floor(self, epsilon: Number, n_actions: int, events: int) -> Number:
