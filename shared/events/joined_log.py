@@ -9,7 +9,7 @@ for all of them, stand beside them in ``o``.
 """
 
 import io
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from datetime import datetime
 from typing import Annotated
 
@@ -43,7 +43,11 @@ class VWState(msgspec.Struct):
 
 
 class LogLine(msgspec.Struct, omit_defaults=True, kw_only=True):
-    """One closed event as logged; names are those of the format."""
+    """One closed event as logged; names are those of the format.
+
+    The ranking (``a``) and its probabilities (``p``) stay text: nothing reads either, and taking
+    lists of many actions apart takes nearly half the time of reading a line.
+    """
 
     label_cost: float = msgspec.field(name="_label_cost")
     label_probability: float = msgspec.field(name="_label_probability")
@@ -53,9 +57,9 @@ class LogLine(msgspec.Struct, omit_defaults=True, kw_only=True):
     Timestamp: Moment
     Version: str
     EventId: str
-    a: list[int]
+    a: msgspec.Raw
     c: msgspec.Raw
-    p: list[float]
+    p: msgspec.Raw
     VWState: VWState
     original_label_cost: float = msgspec.field(name="_original_label_cost")
     skip_learn: bool = msgspec.field(name="_skipLearn", default=False)
@@ -182,9 +186,9 @@ def _line(bucket: int, example: JoinedExample, skip: bool) -> LogLine:
         Timestamp=interaction.time,
         Version="1",
         EventId=interaction.event_id,
-        a=[action + 1 for action in interaction.ranking],
+        a=_text([action + 1 for action in interaction.ranking]),
         c=msgspec.Raw(interaction.context),
-        p=[probabilities[action] for action in interaction.ranking],
+        p=_text([probabilities[action] for action in interaction.ranking]),
         VWState=VWState(interaction.model_version or "N/A"),
         original_label_cost=-example.reward,
         skip_learn=skip,
@@ -224,6 +228,10 @@ def _slots_line(bucket: int, example: JoinedSlots, skip: bool) -> SlotsLogLine:
         Mode=interaction.mode,
         Bucket=bucket,
     )
+
+
+def _text(numbers: Sequence[float]) -> msgspec.Raw:
+    return msgspec.Raw(_ENCODER.encode(numbers))
 
 
 def _logged(

@@ -162,8 +162,8 @@ class Learner:
 
     def learn_many(self, examples: Iterable[Example | SlotsExample]) -> None:
         """Learn examples one after the other; only their features are combined many at once."""
-        for batch in _batches(examples):
-            self._learn_batch(batch)
+        for waiting in self._read_many(examples):
+            self._learn_read(waiting)
 
     def decide_and_learn(self, examples: Iterable[Example | SlotsExample]) -> Iterator[Decision]:
         """Yield the decision on each example just before it is learned (progressive validation).
@@ -181,8 +181,10 @@ class Learner:
             policy = self.policy() if needs_more else live
             decisions.append(policy.decide_within(choice.context, as_texts(choice.actions)))
 
-        for batch in _batches(examples):
-            self._learn_batch(batch, decide)
+        for waiting in self._read_many(examples):
+            if not needs_more:
+                live.foresee([choice.context for choices in waiting for choice in choices])
+            self._learn_read(waiting, decide)
             yield from decisions
             decisions.clear()
 
@@ -203,26 +205,23 @@ class Learner:
     def _history(self) -> History:
         return History(self.choices, self.lowest, self.highest)
 
-    @np.errstate(all="ignore")
-    def _learn_batch(
-        self,
-        batch: Iterable[Example | SlotsExample],
-        before: Callable[[_Read], None] | None = None,
-    ) -> None:
-        """Learn examples one after the other; ``before`` is told each choice first."""
+    def _read_many(
+        self, examples: Iterable[Example | SlotsExample]
+    ) -> Iterator[Sequence[Sequence[_Read]]]:
+        """Yield the choices of examples, of as many at once as are combined together."""
         waiting: list[list[_Read]] = []
         terms = 0
-        for example in batch:
+        for number, example in enumerate(examples, 1):
             read = self._read(example)
             if read is None:
                 self.skipped += 1
-                continue
-            waiting.append(read)
-            terms += _size(read)
-            if terms > _TERMS_AT_ONCE:
-                self._learn_read(waiting, before)
+            else:
+                waiting.append(read)
+                terms += _size(read)
+            if number % _EXAMPLES_AT_ONCE == 0 or terms > _TERMS_AT_ONCE:
+                yield waiting
                 waiting, terms = [], 0
-        self._learn_read(waiting, before)
+        yield waiting
 
     def _read(self, example: Example | SlotsExample) -> list[_Read] | None:
         """Return an example's choices with their features; None if it cannot be learned."""
@@ -308,9 +307,11 @@ class Learner:
         plan = self._interactions.plan(action.shape, context.shape)
         return _Offered(action, context, plan, ids)
 
+    @np.errstate(all="ignore")
     def _learn_read(
-        self, waiting: Sequence[Sequence[_Read]], before: Callable[[_Read], None] | None
+        self, waiting: Sequence[Sequence[_Read]], before: Callable[[_Read], None] | None = None
     ) -> None:
+        """Learn examples one after the other; ``before`` is told each choice first."""
         rows = self._rows(itertools.chain.from_iterable(waiting))
         for read in waiting:
             learned = True
@@ -506,15 +507,6 @@ class Learner:
 
 def _inverse_propensity(cost: float, probability: float) -> float:
     return float(np.float32(cost) / np.float32(probability))
-
-
-def _batches(
-    examples: Iterable[Example | SlotsExample],
-) -> Iterator[list[Example | SlotsExample]]:
-    """Yield examples, as many at once as are combined together."""
-    rest = iter(examples)
-    while batch := list(itertools.islice(rest, _EXAMPLES_AT_ONCE)):
-        yield batch
 
 
 def _size(choices: Iterable[_Read]) -> int:

@@ -189,4 +189,10 @@ class LivePolicy(Policy):
     def __init__(self, settings: LearningSettings, regressor: GradientDescent) -> None:
         """Use what the regressor has learned whenever a decision is made."""
         super().__init__(settings, regressor.weights)
-        self._scorers = [LiveScorer(settings, regressor, offset) for offset in settings.offsets]
+        self._live = [LiveScorer(settings, regressor, offset) for offset in settings.offsets]
+        self._scorers = [*self._live]
+
+    def foresee(self, contexts: Sequence[Features]) -> None:
+        """Prepare decisions in these contexts, which are quicker then."""
+        for scorer in self._live:
+            scorer.foresee(contexts)

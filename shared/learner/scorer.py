@@ -8,7 +8,7 @@ in a table, so a decision takes as many calls of NumPy for fifty actions as for 
 
 import itertools
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from threading import Lock
 
 import msgspec
@@ -133,10 +133,13 @@ class Scorer:
         """Return the sum of the context's own terms."""
         plan = self._interactions.plan((), row.shape)
         pairs = plan.common
-        values = row.values.take(pairs.left_values)
-        values *= row.values.take(pairs.right_values)
-        found = self._weigh(row.slots.take(pairs.left) ^ row.slots.take(pairs.right))
-        total: np.float32 = found.dot(values)
+        if row.common:
+            slots, values = row.common
+        else:
+            values = row.values.take(pairs.left_values)
+            values *= row.values.take(pairs.right_values)
+            slots = row.slots.take(pairs.left) ^ row.slots.take(pairs.right)
+        total: np.float32 = self._weigh(slots).dot(values)
         if plan.numbered:
             pairs = plan.numbered.common
             values = row.values.take(pairs.left_values)
@@ -314,6 +317,30 @@ class LiveScorer(Scorer):
         """Use the ``offset``-th of the weights that each feature has."""
         super().__init__(settings, regressor.weights, offset)
         self._take = regressor.take
+        self._foreseen: dict[int, tuple[Features, _Row]] = {}
+
+    def foresee(self, contexts: Iterable[Features]) -> None:
+        """Read the contexts of coming decisions at once; those foreseen before are forgotten."""
+        by_shape: dict[Shape, list[Features]] = {}
+        for context in contexts:
+            by_shape.setdefault(context.shape, []).append(context)
+        self._foreseen = {}
+        for shape, alike in by_shape.items():
+            common = self._interactions.plan((), shape).common
+            if len(alike) * len(common.left) > _TERMS_AT_ONCE:
+                continue
+            hashed = np.array([context.hashes for context in alike], np.uint32)
+            slots, values = self._extended(
+                hashed, np.array([context.values for context in alike], np.float32)
+            )
+            pairs = zip(*_pairs(common, slots, values), strict=True)
+            rows = map(_Row, itertools.repeat(shape), slots, values, pairs)
+            for context, row in zip(alike, rows, strict=True):
+                self._foreseen[id(context)] = context, row
+
+    def _row(self, context: Features) -> "_Row":
+        _, row = self._foreseen.get(id(context), _NOT_FORESEEN)
+        return row or super()._row(context)
 
     def scores(
         self, context: Features, actions: Sequence[bytes], repeats: Repeats = ONCE
@@ -328,21 +355,29 @@ class LiveScorer(Scorer):
             size = _BYTES_PER_PAIR * len(group.rows) * len(plan.own.left)
             if plan.higher_own or size > group.budget:
                 return self._own_scores(plan, *rows)
-            pairs = _pairs(plan.own, *rows)
-            group.own = *pairs, np.ones(len(plan.own.left), np.float32)
-        slots, values, ones = group.own
-        found = self._weigh(slots)
-        found *= values
-        total: Floats = np.vecdot(found, ones)  # quicker than a sum
+            group.own = _pairs(plan.own, *rows)
+        slots, values = group.own
+        total: Floats = np.vecdot(self._weigh(slots), values)
         return total
 
 
+_NOT_FORESEEN = None, None
+
+
 class _Row(msgspec.Struct, frozen=True, eq=False):
-    """A context: its shape, and its extended rows of slots and values."""
+    """A context.
+
+    Attributes:
+        shape: Its own.
+        slots: Its extended row of slots.
+        values: Likewise, of values.
+        common: Slots and values of the pairs of its own, if they are known already.
+    """
 
     shape: Shape
     slots: Slots
     values: Floats
+    common: tuple[Slots, Floats] | None = None
 
 
 class _Table:
@@ -388,8 +423,7 @@ class _Group:
         scores: Of each action, the part that has nothing to do with the context.
         budget: Bytes that their mixed pairs with one shape of context may take to be kept.
         mixed: Their mixed pairs with the latest shapes of context.
-        own: Slots and values of the pairs of each action alone, and as many ones as it has pairs,
-            if weights are still learned.
+        own: Slots and values of the pairs of each action alone, if weights are still learned.
     """
 
     __slots__ = ("budget", "mixed", "own", "positions", "rows", "scores", "table")
@@ -403,7 +437,7 @@ class _Group:
         self.scores = table.scores.take(self.rows)
         self.budget = 16384 + 4096 * len(rows) if keeps else 0
         self.mixed: dict[Shape, _Mixed] = {}
-        self.own: tuple[Slots, Floats, Floats] | None = None
+        self.own: tuple[Slots, Floats] | None = None
 
     def halves(self) -> "tuple[_Group, _Group]":
         """Return the first and the last of the actions."""
