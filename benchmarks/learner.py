@@ -28,7 +28,7 @@ import numpy as np
 import vowpalwabbit
 
 from benchmarks.log import catalogue, context, decisions, log, text
-from shared.events.joined_log import decode_lines
+from shared.events.joined_log import decode_line, decode_lines
 from shared.learner.arguments import parse
 from shared.learner.learner import _EXAMPLES_AT_ONCE as AT_ONCE
 from shared.learner.learner import Example, Learner, SlotsExample
@@ -152,12 +152,12 @@ def memory() -> Figure:
 _LEARNING = """
 from shared.learner.learner import Example, Learner, SlotsExample
 from shared.learner.arguments import parse
-from shared.events.joined_log import decode_lines
+from shared.events.joined_log import decode_line
 before = psutil.Process().memory_info().rss
 learner = Learner(parse(arguments))
 learner.learn_many(
     Example(bytes(line.c), line.label_index, line.label_cost, line.label_probability)
-    for text in open(path, "rb") for line in decode_lines(text)
+    for line in map(decode_line, open(path, "rb"))
 )
 """
 _PEER_LEARNING = """
@@ -244,7 +244,8 @@ def compare_training(
         path.write_bytes(b"".join(lines))
 
         def examples() -> Iterator[Example | SlotsExample]:
-            return map(example, decode_lines(path.read_bytes()))
+            with path.open("rb", buffering=1 << 20) as file:
+                yield from map(example, map(decode_line, file))
 
         def ours_learning_only() -> None:
             learner = Learner(parse(arguments))

@@ -134,9 +134,13 @@ def encode_line(line: AnyLogLine) -> bytes:
 
 def decode_lines(data: bytes) -> Iterator[AnyLogLine]:
     """Yield the lines of a log that this module wrote."""
-    for line in io.BytesIO(data):  # splitlines looks at every byte
-        decoder = _DECODER if line.startswith(_WITHOUT_SLOTS) else _SLOTS_DECODER
-        yield decoder.decode(line)
+    return map(decode_line, io.BytesIO(data))  # splitlines looks at every byte
+
+
+def decode_line(text: bytes) -> AnyLogLine:
+    """Return a line of a log that this module wrote."""
+    decoder = _DECODER if text.startswith(_WITHOUT_SLOTS) else _SLOTS_DECODER
+    return decoder.decode(text)
 
 
 def is_learned(line: AnyLogLine, settings: RewardSettings, mode: LearningMode, slots: bool) -> bool:

@@ -7,6 +7,7 @@ Source: ``gd.cc`` (``compute_rate_decay``, ``pred_per_update_feature``, ``get_pr
 
 import math
 from collections.abc import Sequence
+from typing import Any
 
 import msgspec
 import numpy as np
@@ -151,26 +152,29 @@ class GradientDescent:
             return
         scales = self.scales.take(slots)
         steady = np.all(sizes <= scales, axis=1).tolist()
-        rates, terms = self._by_scale(scales, squares)
-        norms = np.add.accumulate(terms, axis=1)[:, -1].tolist()
-        per_updates = norms
-        if not self._rates_vary:
-            per_updates = np.add.accumulate(squares * rates, axis=1)[:, -1].tolist()
-            rates = rates * values
-        each = zip(rows, steady, scales, rates, norms, per_updates, strict=True)
-        for row, is_steady, its_scales, its_rates, norm, per_update in each:
+        known = self._known_by_scales(scales, squares, values)
+        for row, is_steady, its_scales, *its_own in zip(rows, steady, scales, *known, strict=True):
             if is_steady and row.rounds is None:
                 row.growths, row.scales = self._growths, its_scales
-                row.rates, row.norm, row.per_update = its_rates, norm, per_update
+                row.rates, row.norm, row.per_update = its_own
 
     def _renew(self, row: Row) -> None:
         """Work out anew what follows from a row's scales, if these have grown."""
         scales = self.scales.take(row.slots)
-        if row.scales is not None and scales.tobytes() == row.scales.tobytes():
-            row.growths = self._growths
-            return
-        of_one = row.slots[None], row.values[None], row.sizes[None], row.squares[None]
-        self._foresee((row,), *of_one)
+        if row.scales is None or scales.tobytes() != row.scales.tobytes():
+            known = self._known_by_scales(scales, row.squares, row.values)
+            row.rates, row.norm, row.per_update = known
+            row.scales = scales
+        row.growths = self._growths
+
+    def _known_by_scales(self, scales: Floats, squares: Floats, values: Floats) -> tuple[Any, ...]:
+        """Return the ``rates``, ``norm`` and ``per_update`` of one or many rows (see ``Row``)."""
+        rates, terms = self._by_scale(scales, squares)
+        norms = np.add.accumulate(terms, axis=-1)[..., -1].tolist()
+        if self._rates_vary:
+            return rates, norms, norms
+        moves = np.add.accumulate(squares * rates, axis=-1)[..., -1].tolist()
+        return rates * values, norms, moves
 
     def effective_weights(self) -> Floats:
         """Return a copy of the weights, regularised."""

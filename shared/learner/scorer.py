@@ -319,6 +319,7 @@ class LiveScorer(Scorer):
         self._take = regressor.take
         self._foreseen: dict[int, tuple[Features, _Row]] = {}
 
+    @np.errstate(all="ignore")
     def foresee(self, contexts: Iterable[Features]) -> None:
         """Read the contexts of coming decisions at once; those foreseen before are forgotten."""
         by_shape: dict[Shape, list[Features]] = {}
@@ -326,13 +327,11 @@ class LiveScorer(Scorer):
             by_shape.setdefault(context.shape, []).append(context)
         self._foreseen = {}
         for shape, alike in by_shape.items():
-            common = self._interactions.plan((), shape).common
-            if len(alike) * len(common.left) > _TERMS_AT_ONCE:
-                continue
             hashed = np.array([context.hashes for context in alike], np.uint32)
             slots, values = self._extended(
                 hashed, np.array([context.values for context in alike], np.float32)
             )
+            common = self._interactions.plan((), shape).common
             pairs = zip(*_pairs(common, slots, values), strict=True)
             rows = map(_Row, itertools.repeat(shape), slots, values, pairs)
             for context, row in zip(alike, rows, strict=True):

@@ -1,6 +1,7 @@
 """The learner: what it skips, what it promises about its bytes, and single steps."""
 
 import itertools
+import math
 import struct
 
 import numpy as np
@@ -111,6 +112,16 @@ def test_an_example_that_cannot_be_read_gets_no_decision():
 
     assert len(decisions) == 1
     assert (learner.learned, learner.skipped) == (1, 2)
+
+
+def test_what_overflows_while_decisions_are_prepared_warns_nobody():
+    context = b'[{"x":1e38,"y":1e38}]'
+    huge = Example(decision_json(context, [action_json("a", b"[]")]), 0, -1.0, 0.5)
+
+    decisions = list(learner_of().decide_and_learn([GOOD, huge, GOOD]))  # a warning would raise
+
+    assert len(decisions) == 3
+    assert all(math.isfinite(score) for each in decisions for score in each.scores)
 
 
 def test_a_late_clock_survives_a_checkpoint():
