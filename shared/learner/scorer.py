@@ -133,13 +133,10 @@ class Scorer:
         """Return the sum of the context's own terms."""
         plan = self._interactions.plan((), row.shape)
         pairs = plan.common
-        if row.common:
-            slots, values = row.common
-        else:
-            values = row.values.take(pairs.left_values)
-            values *= row.values.take(pairs.right_values)
-            slots = row.slots.take(pairs.left) ^ row.slots.take(pairs.right)
-        total: np.float32 = self._weigh(slots).dot(values)
+        values = row.values.take(pairs.left_values)
+        values *= row.values.take(pairs.right_values)
+        found = self._weigh(row.slots.take(pairs.left) ^ row.slots.take(pairs.right))
+        total: np.float32 = found.dot(values)
         if plan.numbered:
             pairs = plan.numbered.common
             values = row.values.take(pairs.left_values)
@@ -331,8 +328,10 @@ class LiveScorer(Scorer):
             slots, values = self._extended(
                 hashed, np.array([context.values for context in alike], np.float32)
             )
-            common = self._interactions.plan((), shape).common
-            pairs = zip(*_pairs(common, slots, values), strict=True)
+            plan = self._interactions.plan((), shape)
+            pairs: Iterable[tuple[Slots, Floats] | None] = itertools.repeat(None)
+            if not (plan.numbered or plan.higher_common):
+                pairs = zip(*_pairs(plan.common, slots, values), strict=True)
             rows = map(_Row, itertools.repeat(shape), slots, values, pairs)
             for context, row in zip(alike, rows, strict=True):
                 self._foreseen[id(context)] = context, row
@@ -340,6 +339,13 @@ class LiveScorer(Scorer):
     def _row(self, context: Features) -> "_Row":
         _, row = self._foreseen.get(id(context), _NOT_FORESEEN)
         return row or super()._row(context)
+
+    def _common(self, row: "_Row") -> np.float32:
+        if row.common is None:
+            return super()._common(row)
+        slots, values = row.common
+        total: np.float32 = self._weigh(slots).dot(values)
+        return total
 
     def scores(
         self, context: Features, actions: Sequence[bytes], repeats: Repeats = ONCE
@@ -370,7 +376,7 @@ class _Row(msgspec.Struct, frozen=True, eq=False):
         shape: Its own.
         slots: Its extended row of slots.
         values: Likewise, of values.
-        common: Slots and values of the pairs of its own, if they are known already.
+        common: Slots and values of all terms of its own, if they are known already.
     """
 
     shape: Shape
