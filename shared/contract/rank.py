@@ -18,6 +18,9 @@ MAX_ACTIONS = 50
 MAX_KNOWN_BYTES = 4096
 """Of an action that is remembered; it bounds the memory that callers can fill."""
 
+MAX_KNOWN_LIST_BYTES = 1 << 16
+"""Likewise, of a list of actions that is remembered as a whole."""
+
 refuse = refuser(ErrorCode.INVALID_RANK_REQUEST)
 """Makes the error for a field of a Rank call, with slots or without."""
 
@@ -64,19 +67,12 @@ def render_rank(
     order: Sequence[int] = interaction.ranking
     if interaction.mode is not LearningMode.ONLINE:
         order = range(len(interaction.actions))
-    ranking: list[dict[str, Any] | None] = [None] * (
-        len(interaction.actions) + len(interaction.excluded)
-    )
-    for excluded in interaction.excluded:
-        ranking[excluded.position] = {"id": excluded.id, "probability": 0.0}
-    ranked = iter(order)
-    for place, taken in enumerate(ranking):
-        if taken is None:
-            action = next(ranked)
-            ranking[place] = {
-                "id": interaction.actions[action],
-                "probability": interaction.probabilities[action],
-            }
+    ranking = [
+        {"id": interaction.actions[action], "probability": interaction.probabilities[action]}
+        for action in order
+    ]
+    for excluded in interaction.excluded:  # by their positions
+        ranking.insert(excluded.position, {"id": excluded.id, "probability": 0.0})
     answer: dict[str, Any] = {
         "ranking": ranking,
         "eventId": interaction.event_id,
@@ -98,13 +94,21 @@ def parse_actions(members: dict[str, msgspec.Raw]) -> tuple[Action, ...]:
     raw = members.get("actions")
     if raw is None:
         raise refuse("actions", "actions is required.")
-    items = _list(raw, "actions")
+    text = bytes(raw)
+    return _known_actions(text) if len(text) <= MAX_KNOWN_LIST_BYTES else _parse_actions(text)
+
+
+def _parse_actions(text: bytes) -> tuple[Action, ...]:
+    items = _list(text, "actions")
     if not 1 <= len(items) <= MAX_ACTIONS:
         raise refuse("actions", f"Action count should be between 1 and {MAX_ACTIONS}.")
     actions = tuple(_action(bytes(item), index) for index, item in enumerate(items))
     if len({action.id for action in actions}) < len(actions):
         raise refuse("actions", "Action ids must be unique.")
     return actions
+
+
+_known_actions = lru_cache(maxsize=64)(_parse_actions)
 
 
 def _action(text: bytes, index: int) -> Action:
@@ -203,7 +207,7 @@ def parse_deferral(members: dict[str, msgspec.Raw]) -> bool:
     return value
 
 
-def _list(raw: msgspec.Raw, target: str) -> list[msgspec.Raw]:
+def _list(raw: bytes | msgspec.Raw, target: str) -> list[msgspec.Raw]:
     try:
         return _decode_list(raw)
     except (msgspec.DecodeError, UnicodeError, RecursionError) as exc:

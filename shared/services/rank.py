@@ -144,7 +144,15 @@ def decide(request: RankRequest, served: ServedLoop, now: datetime) -> Interacti
     id and the loop's internal name. In learning mode LoggingOnly nothing is drawn.
     """
     event_id = request.event_id or new_event_id()
-    offered = [action for action in request.actions if action.id not in request.excluded]
+    offered: Sequence[Action] = request.actions
+    excluded: list[ExcludedAction] = []
+    if request.excluded:
+        offered = [action for action in request.actions if action.id not in request.excluded]
+        excluded = [
+            ExcludedAction(position, action.id)
+            for position, action in enumerate(request.actions)
+            if action.id in request.excluded
+        ]
     texts = [action_json(action.id, action.features) for action in offered]
     policy, version = served.decider(slots=False)
     if policy is None:
@@ -167,11 +175,7 @@ def decide(request: RankRequest, served: ServedLoop, now: datetime) -> Interacti
         probabilities=decision.probabilities,
         model_version=version,
         deferred=request.defer_activation,
-        excluded=tuple(
-            ExcludedAction(position, action.id)
-            for position, action in enumerate(request.actions)
-            if action.id in request.excluded
-        ),
+        excluded=tuple(excluded),
         mode=mode,
     )
 

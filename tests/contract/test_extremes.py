@@ -113,22 +113,37 @@ def test_an_action_that_cannot_be_read_is_named_in_the_message():
     assert refused.value.target == "actions[0]"
 
 
-def test_large_actions_are_not_remembered():
+def large(size):
+    return FEATURE % (b'"%b"' % (b"y" * size))
+
+
+def test_large_actions_are_remembered_as_part_of_a_list_only():
     rank._known_action.cache_clear()
 
-    request = parse_rank(FEATURE % (b'"%b"' % (b"y" * rank.MAX_KNOWN_BYTES)))
+    request = parse_rank(large(rank.MAX_KNOWN_BYTES))
 
     assert len(request.actions[0].features) > rank.MAX_KNOWN_BYTES
     assert rank._known_action.cache_info().currsize == 0
 
 
+def test_large_lists_of_actions_are_not_remembered():
+    rank._known_actions.cache_clear()
+
+    request = parse_rank(large(rank.MAX_KNOWN_LIST_BYTES))
+
+    assert len(request.actions[0].features) > rank.MAX_KNOWN_LIST_BYTES
+    assert rank._known_actions.cache_info().currsize == 0
+
+
 def test_ordinary_actions_are_remembered():
-    rank._known_action.cache_clear()
+    one, two = b'{"id":"a","features":[{"x":1}]}', b'{"id":"b","features":[{"x":2}]}'
 
-    first = parse_rank(FEATURE % b"1")
-    again = parse_rank(FEATURE % b"1")
+    first = parse_rank(b'{"actions":[%b]}' % one)
+    other = parse_rank(b'{"actions":[%b,%b]}' % (two, one))
+    again = parse_rank(b'{"eventId":"e","actions":[%b,%b]}' % (two, one))
 
-    assert first.actions[0] is again.actions[0]
+    assert other.actions[1] is first.actions[0]
+    assert again.actions is other.actions
 
 
 def test_large_actions_are_refused_like_small_ones():
