@@ -150,7 +150,7 @@ def memory() -> Figure:
 
 
 _LEARNING = """
-from shared.learner.learner import Example, Learner, SlotsExample
+from shared.learner.learner import Example, Learner
 from shared.learner.arguments import parse
 from shared.events.joined_log import decode_line
 before = psutil.Process().memory_info().rss

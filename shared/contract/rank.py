@@ -1,7 +1,6 @@
 """Rank on the wire: the request with its features, and the ranking in the answer."""
 
 from collections.abc import Sequence
-from functools import lru_cache
 from typing import Any
 
 import msgspec
@@ -12,18 +11,18 @@ from shared.contract.fields import check_id, decode, kind, named, parse_object, 
 from shared.events.interaction import Interaction
 from shared.events.learning_mode import LearningMode
 from shared.learner.explanation import Explanation
+from shared.learner.recently_used import RecentlyUsed
 from shared.services.rank_request import Action, RankRequest
 
 MAX_ACTIONS = 50
-MAX_KNOWN_BYTES = 4096
-"""Of an action that is remembered; it bounds the memory that callers can fill."""
-
-MAX_KNOWN_LIST_BYTES = 1 << 16
-"""Likewise, of a list of actions that is remembered as a whole."""
+KNOWN_BUDGET = 32 << 20
+"""Bytes for actions that are not read again when they come again, and as many for lists of them."""
 
 refuse = refuser(ErrorCode.INVALID_RANK_REQUEST)
 """Makes the error for a field of a Rank call, with slots or without."""
 
+_known_actions: RecentlyUsed[bytes, Action] = RecentlyUsed(KNOWN_BUDGET)
+_known_lists: RecentlyUsed[bytes, tuple[Action, ...]] = RecentlyUsed(KNOWN_BUDGET)
 _encode = msgspec.json.Encoder().encode
 _decode_list = msgspec.json.Decoder(list[msgspec.Raw]).decode
 _NAMES = ("actions", "contextFeatures", "excludedActions", "eventId", "deferActivation")
@@ -71,7 +70,7 @@ def render_rank(
         {"id": interaction.actions[action], "probability": interaction.probabilities[action]}
         for action in order
     ]
-    for excluded in interaction.excluded:  # by their positions
+    for excluded in interaction.excluded:
         ranking.insert(excluded.position, {"id": excluded.id, "probability": 0.0})
     answer: dict[str, Any] = {
         "ranking": ranking,
@@ -95,7 +94,11 @@ def parse_actions(members: dict[str, msgspec.Raw]) -> tuple[Action, ...]:
     if raw is None:
         raise refuse("actions", "actions is required.")
     text = bytes(raw)
-    return _known_actions(text) if len(text) <= MAX_KNOWN_LIST_BYTES else _parse_actions(text)
+    actions = _known_lists.get(text)
+    if actions is None:
+        actions = _parse_actions(text)
+        _known_lists.put(text, actions, len(text) + sum(map(_size, actions)))
+    return actions
 
 
 def _parse_actions(text: bytes) -> tuple[Action, ...]:
@@ -108,16 +111,20 @@ def _parse_actions(text: bytes) -> tuple[Action, ...]:
     return actions
 
 
-_known_actions = lru_cache(maxsize=64)(_parse_actions)
-
-
 def _action(text: bytes, index: int) -> Action:
-    """Parse an action; one that was seen before is not decoded again, unless it is large."""
-    parse = _known_action if len(text) <= MAX_KNOWN_BYTES else _parse_action
-    try:
-        return parse(text)
-    except FieldError as exc:
-        raise refuse(f"actions[{index}]{exc.path}", exc.message) from exc
+    action = _known_actions.get(text)
+    if action is None:
+        try:
+            action = _parse_action(text)
+        except FieldError as exc:
+            raise refuse(f"actions[{index}]{exc.path}", exc.message) from exc
+        _known_actions.put(text, action, len(text) + _size(action))
+    return action
+
+
+def _size(action: Action) -> int:
+    """Return about how many bytes an action takes."""
+    return len(action.features) + 400
 
 
 def _parse_action(text: bytes) -> Action:
@@ -145,9 +152,6 @@ def _parse_action(text: bytes) -> Action:
         raise FieldError(".features", _NO_FEATURE)
     text = features_json(features, ".features")
     return Action(check_id(name, "id", refuse_id), text)
-
-
-_known_action = lru_cache(maxsize=8192)(_parse_action)
 
 
 def parse_context(members: dict[str, msgspec.Raw]) -> bytes:

@@ -36,7 +36,7 @@ class Interaction:
         probabilities: Chance of each of ``actions`` under the policy that acted.
         model_version: The model that decided; empty while there was none.
         deferred: Whether the decision counts only after an activation.
-        excluded: The actions that the caller withheld.
+        excluded: The actions that the caller withheld, by rising position.
         mode: The learning mode in which it was decided.
     """
 

@@ -7,7 +7,6 @@ Source: ``gd.cc`` (``compute_rate_decay``, ``pred_per_update_feature``, ``get_pr
 
 import math
 from collections.abc import Sequence
-from typing import Any
 
 import msgspec
 import numpy as np
@@ -152,29 +151,31 @@ class GradientDescent:
             return
         scales = self.scales.take(slots)
         steady = np.all(sizes <= scales, axis=1).tolist()
-        known = self._known_by_scales(scales, squares, values)
-        for row, is_steady, its_scales, *its_own in zip(rows, steady, scales, *known, strict=True):
+        rates, norms, sums = self._steady_rates(scales, squares, values)
+        each = zip(rows, steady, scales, rates, norms.tolist(), sums.tolist(), strict=True)
+        for row, is_steady, its_scales, its_rates, norm, per_update in each:
             if is_steady and row.rounds is None:
                 row.growths, row.scales = self._growths, its_scales
-                row.rates, row.norm, row.per_update = its_own
+                row.rates, row.norm, row.per_update = its_rates, norm, per_update
 
     def _renew(self, row: Row) -> None:
         """Work out anew what follows from a row's scales, if these have grown."""
         scales = self.scales.take(row.slots)
         if row.scales is None or scales.tobytes() != row.scales.tobytes():
-            known = self._known_by_scales(scales, row.squares, row.values)
-            row.rates, row.norm, row.per_update = known
-            row.scales = scales
+            row.rates, norm, per_update = self._steady_rates(scales, row.squares, row.values)
+            row.scales, row.norm, row.per_update = scales, norm.item(), per_update.item()
         row.growths = self._growths
 
-    def _known_by_scales(self, scales: Floats, squares: Floats, values: Floats) -> tuple[Any, ...]:
-        """Return the ``rates``, ``norm`` and ``per_update`` of one or many rows (see ``Row``)."""
+    def _steady_rates(
+        self, scales: Floats, squares: Floats, values: Floats
+    ) -> tuple[Floats, Floats, Floats]:
+        """Return ``rates``, ``norm`` and ``per_update`` (see ``Row``) of one row or of many."""
         rates, terms = self._by_scale(scales, squares)
-        norms = np.add.accumulate(terms, axis=-1)[..., -1].tolist()
+        norms = np.add.accumulate(terms, axis=-1)[..., -1]
         if self._rates_vary:
             return rates, norms, norms
-        moves = np.add.accumulate(squares * rates, axis=-1)[..., -1].tolist()
-        return rates * values, norms, moves
+        per_updates = np.add.accumulate(squares * rates, axis=-1)[..., -1]
+        return rates * values, norms, per_updates
 
     def effective_weights(self) -> Floats:
         """Return a copy of the weights, regularised."""

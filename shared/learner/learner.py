@@ -1,5 +1,6 @@
 """A contextual-bandit learner: one logged decision at a time, in order."""
 
+import contextlib
 import itertools
 import math
 from collections import Counter
@@ -28,6 +29,7 @@ from shared.learner.marginals import MarginalDescent, Marginals, Paired, paired
 from shared.learner.novelty import Novelty
 from shared.learner.policy import Decision, LivePolicy, Policy
 from shared.learner.sampling import Sampling
+from shared.learner.scorer import ContextRow
 from shared.learner.slot_features import NO_SLOT, are_numbered, contexts, read_slots, split_slots
 
 _EXAMPLES_AT_ONCE = 256
@@ -101,12 +103,16 @@ class _Offered(msgspec.Struct, gc=False):
 
 
 class _Read(msgspec.Struct, gc=False):
-    """A choice of an example that was read, with those of its actions that are learned."""
+    """A choice of an example that was read, with those of its actions that are learned.
+
+    Its context is prepared where it is also decided in.
+    """
 
     example: Example
     context: Features
     actions: Sequence[bytes | msgspec.Raw]
     rows: list[_Offered]
+    prepared: ContextRow | None = None
 
     @property
     def n_actions(self) -> int:
@@ -169,21 +175,30 @@ class Learner:
         """Yield the decision on each example just before it is learned (progressive validation).
 
         It is that of ``policy()`` at that moment, but for rounding. An example over slots gives one
-        for each slot that is learned, an example that cannot be read gives none. Those of many
-        examples are yielded when all of these are learned.
+        for each slot that is learned. There is none where an example cannot be read, or any of its
+        actions, though learning may need the chosen one only. Those of many examples are yielded
+        when all of these are learned.
         """
         live = LivePolicy(self.settings, self.regressor)
         needs_more = self.marginals or evidence_of(self.regressor)  # than live weights
         decisions: list[Decision] = []
 
         def decide(choice: _Read) -> None:
-            live.history = self._history()
-            policy = self.policy() if needs_more else live
-            decisions.append(policy.decide_within(choice.context, as_texts(choice.actions)))
+            actions = as_texts(choice.actions)
+            with contextlib.suppress(FeatureError):
+                if choice.prepared is None:
+                    decision = self.policy().decide_within(choice.context, actions)
+                else:
+                    live.history = self._history()
+                    decision = live.decide_in(choice.prepared, actions)
+                decisions.append(decision)
 
         for waiting in self._read_many(examples):
             if not needs_more:
-                live.foresee([choice.context for choices in waiting for choice in choices])
+                choices = list(itertools.chain.from_iterable(waiting))
+                prepared = live.prepared([choice.context for choice in choices])
+                for choice, context in zip(choices, prepared, strict=True):
+                    choice.prepared = context
             self._learn_read(waiting, decide)
             yield from decisions
             decisions.clear()
@@ -209,19 +224,21 @@ class Learner:
         self, examples: Iterable[Example | SlotsExample]
     ) -> Iterator[Sequence[Sequence[_Read]]]:
         """Yield the choices of examples, of as many at once as are combined together."""
-        waiting: list[list[_Read]] = []
-        terms = 0
-        for number, example in enumerate(examples, 1):
-            read = self._read(example)
-            if read is None:
-                self.skipped += 1
-            else:
+        rest = iter(examples)
+        while batch := list(itertools.islice(rest, _EXAMPLES_AT_ONCE)):
+            waiting: list[list[_Read]] = []
+            terms = 0
+            for example in batch:
+                read = self._read(example)
+                if read is None:
+                    self.skipped += 1
+                    continue
                 waiting.append(read)
                 terms += _size(read)
-            if number % _EXAMPLES_AT_ONCE == 0 or terms > _TERMS_AT_ONCE:
-                yield waiting
-                waiting, terms = [], 0
-        yield waiting
+                if terms > _TERMS_AT_ONCE:
+                    yield waiting
+                    waiting, terms = [], 0
+            yield waiting
 
     def _read(self, example: Example | SlotsExample) -> list[_Read] | None:
         """Return an example's choices with their features; None if it cannot be learned."""

@@ -21,7 +21,7 @@ from shared.learner.features import (
 from shared.learner.gradient_descent import GradientDescent
 from shared.learner.large_action_space import LargeActionSpace
 from shared.learner.marginals import Marginals, MarginalScorer
-from shared.learner.scorer import LiveScorer, Scorer
+from shared.learner.scorer import ContextRow, LiveScorer, Scorer
 
 Floats = NDArray[np.float32]
 
@@ -147,20 +147,28 @@ class Policy:
         if offered is not None:
             actions = [actions[action] for action in offered]
             scores = [[each[action] for action in offered] for each in scores]
-        probabilities = self._explore(scores, context, actions)
-        if self._evidence or len(scores) == 1:
+        if self._evidence:
+            evidence = self._evidence.evidence(context, actions, scores[0])
+            return self._decision(scores, actions, evidence)
+        return self._decision(scores, actions)
+
+    def _decision(
+        self,
+        scores: list[list[float]],
+        actions: Sequence[bytes],
+        evidence: list[list[float]] | None = None,
+    ) -> Decision:
+        """Return the decision that follows from each member's scores."""
+        probabilities = self._explore(scores + evidence if evidence else scores, actions)
+        if evidence or len(scores) == 1:
             return Decision(best_first(scores[0]), probabilities, tuple(scores[0]))
         means = tuple(math.fsum(each) / len(scores) for each in zip(*scores, strict=True))
         order = sorted(range(len(means)), key=lambda a: (-probabilities[a], means[a]))
         return Decision(tuple(order), probabilities, means)
 
-    def _explore(
-        self, scores: list[list[float]], context: Features, actions: Sequence[bytes]
-    ) -> tuple[float, ...]:
+    def _explore(self, scores: list[list[float]], actions: Sequence[bytes]) -> tuple[float, ...]:
         """Return the probability of each action."""
         explore, epsilon = self.settings.exploration.probabilities, self.settings.epsilon
-        if self._evidence:
-            scores = scores + self._evidence.evidence(context, actions, scores[0])
         if not self._large:
             return explore(scores, epsilon, self.history)
         (costs,) = scores
@@ -192,7 +200,14 @@ class LivePolicy(Policy):
         self._live = [LiveScorer(settings, regressor, offset) for offset in settings.offsets]
         self._scorers = [*self._live]
 
-    def foresee(self, contexts: Sequence[Features]) -> None:
-        """Prepare decisions in these contexts, which are quicker then."""
-        for scorer in self._live:
-            scorer.foresee(contexts)
+    def prepared(self, contexts: Sequence[Features]) -> list[ContextRow]:
+        """Return contexts for ``decide_in``; many at once take less time."""
+        return self._live[0].prepared(contexts)  # weights have no part in it: it serves all
+
+    def decide_in(self, context: ContextRow, actions: Sequence[bytes]) -> Decision:
+        """Return the decision over at least one action.
+
+        Raises:
+            FeatureError: As ``decide``.
+        """
+        return self._decision([each.scores_in(context, actions) for each in self._live], actions)

@@ -80,21 +80,26 @@ class Scorer:
         Raises:
             FeatureError: The features cannot be read, or combine to too many.
         """
-        return self._scores_of(context, actions, repeats)
+        groups = self._offered(context.shape, actions, repeats)
+        return self._sums(groups, self._row(context))
 
-    def _scores_of(
-        self, context: Features, actions: Sequence[bytes], repeats: Repeats
-    ) -> list[float]:
+    def _offered(
+        self, context: Shape, actions: Sequence[bytes], repeats: Repeats
+    ) -> "list[_Group]":
+        """Return the actions by shape, if what they combine to is not too much."""
         groups = self._groups(tuple(actions))
-        if len(groups) > 1 or repeats is not ONCE or context.shape not in groups[0].mixed:
+        if len(groups) > 1 or repeats is not ONCE or context not in groups[0].mixed:
             sizes = {group.table.shape: len(group.positions) for group in groups}
-            self._efforts.require(sizes, context.shape, repeats)
-        row = self._row(context)
+            self._efforts.require(sizes, context, repeats)
+        return groups
+
+    def _sums(self, groups: "Sequence[_Group]", row: "ContextRow") -> list[float]:
+        """Return the score of each action."""
         common = self._common(row)
         if len(groups) == 1:
             scores: list[float] = (self._scores(groups[0], row) + common).tolist()
         else:
-            scores = [0.0] * len(actions)
+            scores = [0.0] * sum(len(group.positions) for group in groups)
             for group in groups:
                 found = (self._scores(group, row) + common).tolist()
                 for position, score in zip(group.positions, found, strict=True):
@@ -103,12 +108,12 @@ class Scorer:
             return [score if math.isfinite(score) else 0.0 for score in scores]
         return scores
 
-    def _row(self, context: Features) -> "_Row":
+    def _row(self, context: Features) -> "ContextRow":
         """Return the context as extended rows (``interactions.Pairs``)."""
         hashed = context.hashes
         slots = np.array([0, *hashed, *[FNV * each for each in hashed]], np.intp)
         self._cut(slots)
-        return _Row(context.shape, slots, np.array([1.0, *context.values], np.float32))
+        return ContextRow(context.shape, slots, np.array([1.0, *context.values], np.float32))
 
     def _extended(self, hashed: NDArray[np.uint32], values: Floats) -> tuple[Slots, Floats]:
         """Return actions as extended rows of slots and of values."""
@@ -129,7 +134,7 @@ class Scorer:
             slots *= self._stride
         slots &= self._mask
 
-    def _common(self, row: "_Row") -> np.float32:
+    def _common(self, row: "ContextRow") -> np.float32:
         """Return the sum of the context's own terms."""
         plan = self._interactions.plan((), row.shape)
         pairs = plan.common
@@ -147,7 +152,7 @@ class Scorer:
             total += self._higher(plan.higher_common, row.slots[None, 1:], row.values[None, 1:])[0]
         return total
 
-    def _scores(self, group: "_Group", row: "_Row") -> Floats:
+    def _scores(self, group: "_Group", row: "ContextRow") -> Floats:
         """Return each action's score but for what is common; the same set gives the same bits."""
         mixed = group.mixed.get(row.shape)
         if mixed is None:
@@ -168,7 +173,7 @@ class Scorer:
             scores += self._higher_mixed(mixed.higher, group, row)
         return scores
 
-    def _numbered(self, pairs: "_Numbered", row: "_Row") -> Floats:
+    def _numbered(self, pairs: "_Numbered", row: "ContextRow") -> Floats:
         """Return each action's sum of pairs that are combined with the slot's index."""
         found = self._weigh_numbered(pairs.own.copy(), row)
         found *= pairs.own_values
@@ -182,7 +187,7 @@ class Scorer:
         """Return each action's part of the score that has nothing to do with the context."""
         return group.scores
 
-    def _higher_mixed(self, terms: Terms, group: "_Group", row: "_Row") -> Floats:
+    def _higher_mixed(self, terms: Terms, group: "_Group", row: "ContextRow") -> Floats:
         """Return each action's sum of terms of three and more features with the context."""
         width, shared = group.table.values.shape[1], len(row.values)
         size = len(group.rows)
@@ -244,7 +249,7 @@ class Scorer:
             slots = (slots + self._offset) & self._mask
         return self._take(slots)
 
-    def _weigh_numbered(self, pairs: Slots, row: "_Row") -> Floats:
+    def _weigh_numbered(self, pairs: Slots, row: "ContextRow") -> Floats:
         """Return the weights of pairs combined with the slot's index; overwrites ``pairs``."""
         pairs *= _FNV
         pairs ^= row.slots[len(row.values) - 1]
@@ -314,44 +319,39 @@ class LiveScorer(Scorer):
         """Use the ``offset``-th of the weights that each feature has."""
         super().__init__(settings, regressor.weights, offset)
         self._take = regressor.take
-        self._foreseen: dict[int, tuple[Features, _Row]] = {}
 
     @np.errstate(all="ignore")
-    def foresee(self, contexts: Iterable[Features]) -> None:
-        """Read the contexts of coming decisions at once; those foreseen before are forgotten."""
-        by_shape: dict[Shape, list[Features]] = {}
-        for context in contexts:
-            by_shape.setdefault(context.shape, []).append(context)
-        self._foreseen = {}
-        for shape, alike in by_shape.items():
+    def prepared(self, contexts: Sequence[Features]) -> "list[ContextRow]":
+        """Return the rows of contexts, those of one shape made at once."""
+        by_shape: dict[Shape, list[int]] = {}
+        for position, context in enumerate(contexts):
+            by_shape.setdefault(context.shape, []).append(position)
+        found: dict[int, ContextRow] = {}
+        for shape, positions in by_shape.items():
+            alike = [contexts[position] for position in positions]
             hashed = np.array([context.hashes for context in alike], np.uint32)
             slots, values = self._extended(
                 hashed, np.array([context.values for context in alike], np.float32)
             )
             plan = self._interactions.plan((), shape)
+            more = plan.numbered or plan.higher_common
             pairs: Iterable[tuple[Slots, Floats] | None] = itertools.repeat(None)
-            if not (plan.numbered or plan.higher_common):
+            if not more and len(alike) * len(plan.common.left) <= _TERMS_AT_ONCE:
                 pairs = zip(*_pairs(plan.common, slots, values), strict=True)
-            rows = map(_Row, itertools.repeat(shape), slots, values, pairs)
-            for context, row in zip(alike, rows, strict=True):
-                self._foreseen[id(context)] = context, row
+            rows = map(ContextRow, itertools.repeat(shape), slots, values, pairs)
+            found.update(zip(positions, rows, strict=False))
+        return [found[position] for position in range(len(contexts))]
 
-    def _row(self, context: Features) -> "_Row":
-        _, row = self._foreseen.get(id(context), _NOT_FORESEEN)
-        return row or super()._row(context)
+    def scores_in(self, context: "ContextRow", actions: Sequence[bytes]) -> list[float]:
+        """Return what ``scores`` does; learning has switched NumPy's warnings off."""
+        return self._sums(self._offered(context.shape, actions, ONCE), context)
 
-    def _common(self, row: "_Row") -> np.float32:
+    def _common(self, row: "ContextRow") -> np.float32:
         if row.common is None:
             return super()._common(row)
         slots, values = row.common
         total: np.float32 = self._weigh(slots).dot(values)
         return total
-
-    def scores(
-        self, context: Features, actions: Sequence[bytes], repeats: Repeats = ONCE
-    ) -> list[float]:
-        """Return what ``Scorer`` does; learning has switched NumPy's warnings off."""
-        return self._scores_of(context, actions, repeats)
 
     def _own(self, group: "_Group") -> Floats:
         if group.own is None:
@@ -366,10 +366,7 @@ class LiveScorer(Scorer):
         return total
 
 
-_NOT_FORESEEN = None, None
-
-
-class _Row(msgspec.Struct, frozen=True, eq=False):
+class ContextRow(msgspec.Struct, frozen=True, eq=False):
     """A context.
 
     Attributes:

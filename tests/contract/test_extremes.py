@@ -21,6 +21,7 @@ from shared.contract.service_configuration import (
 )
 from shared.contract.versions import ApiVersion
 from shared.learner.arguments import MAX_LENGTH, parse
+from shared.learner.recently_used import RecentlyUsed
 from shared.services.loop_settings import LoopSettings
 from shared.services.loop_state import effective_arguments, fingerprint
 
@@ -113,29 +114,7 @@ def test_an_action_that_cannot_be_read_is_named_in_the_message():
     assert refused.value.target == "actions[0]"
 
 
-def large(size):
-    return FEATURE % (b'"%b"' % (b"y" * size))
-
-
-def test_large_actions_are_remembered_as_part_of_a_list_only():
-    rank._known_action.cache_clear()
-
-    request = parse_rank(large(rank.MAX_KNOWN_BYTES))
-
-    assert len(request.actions[0].features) > rank.MAX_KNOWN_BYTES
-    assert rank._known_action.cache_info().currsize == 0
-
-
-def test_large_lists_of_actions_are_not_remembered():
-    rank._known_actions.cache_clear()
-
-    request = parse_rank(large(rank.MAX_KNOWN_LIST_BYTES))
-
-    assert len(request.actions[0].features) > rank.MAX_KNOWN_LIST_BYTES
-    assert rank._known_actions.cache_info().currsize == 0
-
-
-def test_ordinary_actions_are_remembered():
+def test_actions_that_come_again_are_not_read_again():
     one, two = b'{"id":"a","features":[{"x":1}]}', b'{"id":"b","features":[{"x":2}]}'
 
     first = parse_rank(b'{"actions":[%b]}' % one)
@@ -146,8 +125,25 @@ def test_ordinary_actions_are_remembered():
     assert again.actions is other.actions
 
 
+def test_what_is_remembered_of_actions_stays_within_its_budget(monkeypatch):
+    """Features can be longer than what was sent: ``1e15`` is stored as ``1000000000000000.0``."""
+    for name in ("_known_actions", "_known_lists"):
+        monkeypatch.setattr(rank, name, RecentlyUsed(1 << 15))
+    features = b",".join(b'"f%d":1e15' % number for number in range(150))
+    sent = len(features) + 30
+
+    for number in range(100):
+        action = b'{"id":"%d","features":[{%b}]}' % (number, features)
+        request = parse_rank(b'{"actions":[%b]}' % action)
+
+    size = len(request.actions[0].features)
+    assert size > 1.5 * sent
+    assert 0 < len(rank._known_actions) * (sent + size) < 1 << 15
+    assert 0 < len(rank._known_lists) * (sent + size) < 1 << 15
+
+
 def test_large_actions_are_refused_like_small_ones():
-    text = b'["%b"]' % (b"y" * rank.MAX_KNOWN_BYTES)
+    text = b'["%b"]' % (b"y" * 4096)
     with pytest.raises(ContractError) as refused:
         parse_rank(FEATURE % text)
 

@@ -90,6 +90,7 @@ def test_updates_foreseen_give_the_same_bytes_as_one_by_one(arguments):
         "--first 20 -q Fj",
         "--cb_type dr -q Fj",
         "--l1 1e-4 --l2 1e-4 -q Fj",
+        "--cubic FFF -q FF -b 12",
     ],
 )
 def test_the_decision_before_an_example_is_learned_is_that_of_the_policy(arguments):
@@ -112,6 +113,34 @@ def test_an_example_that_cannot_be_read_gets_no_decision():
 
     assert len(decisions) == 1
     assert (learner.learned, learner.skipped) == (1, 2)
+
+
+def test_an_example_with_an_action_that_cannot_be_read_is_learned_without_a_decision():
+    """``mtr`` learns the chosen action only, and never looks at the other one."""
+    other = action_json("b", b'[{"x":["not","numbers"]}]')
+    one_bad = Example(decision_json(b"[]", [action_json("a", b"[]"), other]), 0, -1.0, 0.5)
+    learner, plain = learner_of(), learner_of()
+
+    decisions = list(learner.decide_and_learn([GOOD, one_bad, GOOD]))
+    plain.learn_many([GOOD, one_bad, GOOD])
+
+    assert len(decisions) == 2
+    assert (learner.learned, learner.skipped) == (3, 0)
+    assert dumps(learner) == dumps(plain)
+
+
+def test_what_the_caller_fails_to_yield_is_as_if_it_had_not_been_asked_for():
+    def failing():
+        yield GOOD
+        yield Example(b"not JSON", 0, -1.0, 0.5)
+        raise OSError("unreadable")
+
+    learner = learner_of()
+
+    with pytest.raises(OSError, match="unreadable"):
+        learner.learn_many(failing())
+
+    assert dumps(learner) == dumps(learner_of())
 
 
 def test_what_overflows_while_decisions_are_prepared_warns_nobody():

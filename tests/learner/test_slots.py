@@ -11,10 +11,10 @@ from hypothesis import strategies as st
 
 from shared.learner.arguments import UnsupportedArgument, parse
 from shared.learner.checkpoint import dumps, loads
-from shared.learner.features import FeatureError
+from shared.learner.features import FeatureError, shared_features
 from shared.learner.layout import action_json, decision_json, slot_json, slots_json
 from shared.learner.learner import Example, Learner, Outcome, SlotsExample
-from shared.learner.slot_features import split_slots
+from shared.learner.slot_features import are_numbered, contexts, read_slots, split_slots
 from shared.learner.slots import decide_slots
 from tests.learner.logs import logged, text
 from tests.learner.slot_logs import allowed, slot_decisions, slot_logged, slots_example
@@ -348,14 +348,39 @@ def test_slots_are_learned_under_their_own_argument_only():
     assert (learner.learned, learner.skipped) == (0, 2)
 
 
-def test_an_example_over_slots_gets_a_decision_for_each_slot_that_is_learned():
-    learner, other = (Learner(parse("--ccb_explore_adf -q Fj")) for _ in range(2))
-    other.learn_many(EXAMPLES)
+@pytest.mark.parametrize("arguments", ["-q Fj", "-q FF -q :: --bag 2"])
+def test_an_example_over_slots_gets_a_decision_for_each_slot_that_is_learned(arguments):
+    learner, other = (Learner(parse(f"--ccb_explore_adf {arguments}")) for _ in range(2))
+    compared = 0
+
+    for example in EXAMPLES:
+        first, *_ = learner.decide_and_learn([example])
+        if example.outcomes[0] and example.outcomes[0].cost is not None:
+            expected = first_slot(other.policy(), example.context)
+            assert first.scores == pytest.approx(expected.scores, abs=1e-5)
+            compared += 1
+        other.learn(example)
+
+    assert compared > len(EXAMPLES) / 2
+    assert dumps(learner) == dumps(other)
+
+
+def first_slot(policy, decision):
+    """Return a policy's decision for the first slot."""
+    members, actions, texts = split_slots(decision)
+    slots = read_slots(texts, len(actions))
+    numbered = policy.knows_slots or are_numbered(slots, policy.settings)
+    context, *_ = contexts(shared_features(members), slots, numbered)
+    offered = slots[0].offered(len(actions), set())
+    return policy.decide_within(context, [bytes(actions[action]) for action in offered])
+
+
+def test_decisions_of_many_examples_over_slots_are_as_many_as_their_slots():
+    learner = Learner(parse("--ccb_explore_adf -q Fj"))
 
     decisions = list(learner.decide_and_learn(EXAMPLES))
 
-    assert len(decisions) == learner.choices
-    assert dumps(learner) == dumps(other)
+    assert len(decisions) == learner.choices > len(EXAMPLES)
 
 
 def test_an_example_whose_first_slot_cannot_be_learned_does_not_disturb_those_after_it():

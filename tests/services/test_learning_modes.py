@@ -99,8 +99,7 @@ async def test_when_only_logging_the_rewards_of_the_baseline_are_learned():
 
     assert report.learned == 40
     line = next(iter(world.lines()))
-    assert (line.label_cost, line.label_probability) == (-0.5, 1.0)
-    assert bytes(line.p) == b"[1.0,0.0,0.0]"
+    assert (line.label_cost, line.label_probability, line.p) == (-0.5, 1.0, [1.0, 0.0, 0.0])
 
 
 async def test_events_of_another_mode_are_logged_but_not_learned():

@@ -93,11 +93,6 @@ def lines_of(world):
     return list(found.values())
 
 
-def chances(line):
-    """Return the probabilities of a logged event's actions."""
-    return json.loads(bytes(line.p))
-
-
 def brute_force(lines):
     """Return what a slot's row must say, from its lines of the log alone."""
     active = [line for line in lines if not line.skip_learn]
@@ -108,23 +103,23 @@ def brute_force(lines):
         "rewarded": sum(any(o.v is not None for o in line.o) for line in active),
         "matched": sum(line.label_index == 0 for line in active),
         "without_model": sum(line.VWState.m == "N/A" for line in active),
-        "offered": sum(len(chances(line)) for line in active),
+        "offered": sum(len(line.p) for line in active),
         "imitated": sum(line.Mode is LearningMode.APPRENTICE for line in active),
         "explored": sum(
-            len(chances(line)) > 1
+            len(line.p) > 1
             and (
-                line.label_probability < max(chances(line)) - 1e-6
-                or max(chances(line)) - min(chances(line)) <= 0.01 / len(chances(line))
+                line.label_probability < max(line.p) - 1e-6
+                or max(line.p) - min(line.p) <= 0.01 / len(line.p)
             )
             for line in online
         ),
         "tried": sum(
             line.VWState.m != "N/A"
-            and line.label_probability < max(chances(line)) - 1e-6
-            and max(chances(line)) - min(chances(line)) > 0.01 / len(chances(line))
+            and line.label_probability < max(line.p) - 1e-6
+            and max(line.p) - min(line.p) > 0.01 / len(line.p)
             for line in online
         ),
-        "entropy": sum(-p * math.log2(p) for line in online for p in chances(line)),
+        "entropy": sum(-p * math.log2(p) for line in online for p in line.p),
     }
     rewards = [-line.original_label_cost for line in active]
     shown = [line.label_index if line.Mode is LearningMode.ONLINE else 0 for line in active]
@@ -135,7 +130,7 @@ def brute_force(lines):
             for line in active
         ],
         "uniform": [
-            1 / (len(chances(line)) * line.label_probability) * (line in online) for line in active
+            1 / (len(line.p) * line.label_probability) * (line in online) for line in active
         ],
     }
     for name, weight in weights.items():
