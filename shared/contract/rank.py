@@ -102,7 +102,10 @@ def parse_actions(members: dict[str, msgspec.Raw]) -> tuple[Action, ...]:
 
 
 def _parse_actions(text: bytes) -> tuple[Action, ...]:
-    items = _list(text, "actions")
+    try:
+        items = _decode_list(text)
+    except (msgspec.DecodeError, UnicodeError, RecursionError) as exc:
+        raise refuse("actions", "actions must be an array.") from exc
     if not 1 <= len(items) <= MAX_ACTIONS:
         raise refuse("actions", f"Action count should be between 1 and {MAX_ACTIONS}.")
     actions = tuple(_action(bytes(item), index) for index, item in enumerate(items))
@@ -209,10 +212,3 @@ def parse_deferral(members: dict[str, msgspec.Raw]) -> bool:
     if type(value) is not bool:
         raise refuse("deferActivation", f"deferActivation must be a boolean, not {kind(value)}.")
     return value
-
-
-def _list(raw: bytes | msgspec.Raw, target: str) -> list[msgspec.Raw]:
-    try:
-        return _decode_list(raw)
-    except (msgspec.DecodeError, UnicodeError, RecursionError) as exc:
-        raise refuse(target, f"{target} must be an array.") from exc

@@ -116,7 +116,7 @@ class Scorer:
         return ContextRow(context.shape, slots, np.array([1.0, *context.values], np.float32))
 
     def _extended(self, hashed: NDArray[np.uint32], values: Floats) -> tuple[Slots, Floats]:
-        """Return actions as extended rows of slots and of values."""
+        """Return actions or contexts as extended rows of slots and of values."""
         rows, width = hashed.shape
         slots = np.zeros((rows, 2 * width + 1), np.intp)
         single = slots[:, 1 : width + 1]

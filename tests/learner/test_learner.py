@@ -105,6 +105,13 @@ def test_the_decision_before_an_example_is_learned_is_that_of_the_policy(argumen
     assert dumps(learner) == dumps(other)
 
 
+def test_decisions_on_the_way_copy_no_weights(monkeypatch):
+    """A policy is a copy of all weights: one for each example would be most of the work."""
+    monkeypatch.delattr(Learner, "policy")
+
+    assert len(list(learner_of().decide_and_learn(EXAMPLES))) == len(EXAMPLES)
+
+
 def test_an_example_that_cannot_be_read_gets_no_decision():
     learner = learner_of()
     unreadable = Example(b"not JSON", 0, -1.0, 0.5)

@@ -77,6 +77,21 @@ def test_known_actions_stay_within_their_budget_also_if_no_two_are_alike(monkeyp
     assert 0.3 * budget < max(kept) < 1.1 * budget
 
 
+def test_wide_contexts_are_prepared_in_bounded_memory():
+    learner = Learner(parse("--cb_explore_adf -q FF"))
+    live = LivePolicy(learner.settings, learner.regressor)
+    wide = shared_features({"FromUrl": text([{f"f{number}": 1 for number in range(300)}])})
+    pairs = 300 + 300 * 301 // 2
+
+    few = live.prepared([wide] * (scorer._TERMS_AT_ONCE // pairs))
+    many = live.prepared([wide] * (scorer._TERMS_AT_ONCE // pairs + 1))
+
+    assert all(row.common and len(row.common[0]) == pairs for row in few)
+    assert not any(row.common for row in many)
+    action = [b'{"j":[{"x":1}]}']
+    assert live.decide_in(few[0], action) == live.decide_in(many[0], action)
+
+
 @pytest.mark.parametrize("arguments", ARGUMENTS.values(), ids=ARGUMENTS.keys())
 def test_a_score_does_not_depend_on_the_actions_beside_it(arguments):
     settings_, weights = weights_of(arguments)
