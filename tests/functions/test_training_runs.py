@@ -9,12 +9,21 @@ import uuid
 
 import pytest
 
+from devserver.azurite import Azurite
 from shared import wiring
 from shared.services.loop_state import settings_name
 from shared.settings import Settings
 from tests.conftest import FAST
 
 CODE = "from train_function.run import run_all; run_all()"
+
+
+@pytest.fixture(scope="module")
+def azurite():
+    """An emulator that no running app trains loops on: it would get in between, and be locked."""
+    emulator = Azurite(None)
+    yield emulator.connection_string
+    emulator.stop()
 
 
 def environ_of(azurite, **changes):
@@ -57,9 +66,6 @@ def test_a_loop_that_cannot_be_trained_does_not_stop_the_others(azurite, loops):
                 (await each.state(loop))[0].fingerprint
                 for each, loop in zip(states, (loops[0], loops[2]), strict=True)
             ]
-            for loop in loops:
-                await stores.blobs.delete(settings_name(loop))
-                await stores.blobs.delete(f"_loops/{loop}.json")
             return found
 
     asyncio.run(prepare())
