@@ -130,7 +130,8 @@ def _run(side: _Ours | _Peer, rows: Sequence[tuple[bytes, int]], seed: int) -> R
         reached = np.cumsum(probabilities)
         chosen = int(np.searchsorted(reached, draws.random() * reached[-1], side="right"))
         reward = float(chosen == right)
-        side.learn(decision, chosen, -reward, float(probabilities[chosen]))
+        share = float(probabilities[chosen] / reached[-1])  # regcbopt's may sum to more than 1
+        side.learn(decision, chosen, -reward, share)
         rewards.append(reward)
     return rewards
 
