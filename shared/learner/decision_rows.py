@@ -39,9 +39,9 @@ class Columns(msgspec.Struct, frozen=True, eq=False):
 class DecisionRows:
     """Lines up actions and what they share, as ``settings`` combine them."""
 
-    def __init__(self, settings: LearningSettings, patterns: tuple[bytes, ...]) -> None:
-        """Combine by ``settings``, but only what ``patterns`` of these ask for."""
-        self._interactions = interactions_of(settings, patterns)
+    def __init__(self, settings: LearningSettings, *, filled: bool = True) -> None:
+        """Combine by ``settings``; ``filled`` as for ``Interactions``."""
+        self._interactions = interactions_of(settings, filled)
         self._stride = np.uint32(settings.stride)
         self._mask = np.uint32((1 << settings.bits) - 1)
 

@@ -10,6 +10,7 @@ from functools import lru_cache
 from typing import NamedTuple
 
 from shared.learner.arguments import LearningSettings
+from shared.learner.exploration import RandomNetworks, RegCB, SquareCB
 from shared.learner.features import FeatureError, Shape
 from shared.learner.interactions import SLOT_INDEX_NAMESPACE, WILDCARD, counts, with_slot_index
 from shared.learner.recently_used import RecentlyUsed
@@ -18,6 +19,7 @@ MOST = 20_000_000
 """Units of effort for one decision; a unit is about what weighing one term takes, 20 ns."""
 
 _PER_NEW_TERM = 3
+_PER_TERM_OF_EVIDENCE = 3
 _PER_COMBINATION = {2: 500}
 _PER_HIGHER_COMBINATION = 1500
 """Units for a combination of namespaces, by its order: it is compiled for each new shape."""
@@ -48,11 +50,7 @@ class Efforts:
     def __init__(self, settings: LearningSettings) -> None:
         """Combine as ``settings`` do."""
         self._settings = settings
-        patterns = settings.interactions
-        if not settings.duplicate_interactions:
-            patterns = tuple(dict.fromkeys(patterns))
-        self._patterns = patterns
-        self._members = len(settings.offsets)
+        self._weighed = len(settings.offsets) + _PER_TERM_OF_EVIDENCE * _evidence(settings)
         self._known: RecentlyUsed[tuple[Shape, Shape], Effort] = RecentlyUsed(_SHAPES_BUDGET)
 
     def require(self, actions: Mapping[Shape, int], context: Shape, repeats: Repeats) -> None:
@@ -70,7 +68,7 @@ class Efforts:
         for shape, count in actions.items():
             each, once = self.of(shape, context)
             total += repeats.slots * count * each + repeats.contexts * once
-        total *= self._members
+        total *= self._weighed
         if total > MOST:
             raise FeatureError(
                 f"the features of all actions combine to {total / MOST:.2g} times what one "
@@ -91,9 +89,11 @@ class Efforts:
         for namespace, size in (*action, *context):
             if counts(namespace, self._settings.ignore, self._settings.keep):
                 sizes[namespace] = sizes.get(namespace, 0) + size
-        patterns = self._patterns
+        patterns = self._settings.interactions
         if SLOT_INDEX_NAMESPACE in sizes:
             patterns = with_slot_index(patterns)
+        if not self._settings.duplicate_interactions:
+            patterns = tuple(dict.fromkeys(patterns))
         features = sum(sizes.values())
         terms, compiling = features, 0
         for pattern in patterns:
@@ -110,6 +110,16 @@ class Efforts:
         if self._settings.duplicate_interactions:
             return int(of**times)
         return math.comb(max(0, of + times - 1), times)
+
+
+def _evidence(settings: LearningSettings) -> int:
+    """Return how often terms are weighed for what an exploration needs beside scores."""
+    match settings.exploration:
+        case RegCB(costs=costs) | SquareCB(costs=costs) if costs:
+            return 1
+        case RandomNetworks() as networks:
+            return networks.networks
+    return 0
 
 
 @lru_cache(maxsize=4)

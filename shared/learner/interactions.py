@@ -116,6 +116,7 @@ class Interactions:
         ignore: bytes = b"",
         keep: bytes = b"",
         duplicates: bool = False,
+        filled: bool = True,
     ) -> None:
         """Combine namespaces by ``patterns``.
 
@@ -126,13 +127,19 @@ class Interactions:
             ignore: Namespaces whose features do not count at all.
             keep: If any, features of all other namespaces do not count.
             duplicates: Whether combinations of the same namespaces count each time.
+            filled: Whether wildcards are filled in, as Vowpal Wabbit does for predictions and
+                updates. For all else that it works out of an action's features, it does not.
         """
+        if not filled:
+            named = [pattern for pattern in patterns if WILDCARD not in pattern]
+            patterns = tuple(map(bytes, expand(named, (), duplicates)))
         self._patterns = patterns
         self._constant = constant
         self._ignore_linear = ignore_linear
         self._ignore = ignore
         self._keep = keep
         self._duplicates = duplicates
+        self._filled = filled
         self._plans: RecentlyUsed[tuple[Shape, Shape], Plan] = RecentlyUsed(PLANS_BUDGET)
 
     def plan(self, action: Shape, shared: Shape) -> Plan:
@@ -164,7 +171,10 @@ class Interactions:
         patterns = self._patterns
         if SLOT_INDEX_NAMESPACE in groups:
             patterns = with_slot_index(patterns)
-        wanted = expand(patterns, present, self._duplicates)
+        if self._filled:
+            wanted = expand(patterns, present, self._duplicates)
+        else:
+            wanted = [tuple(pattern) for pattern in patterns if WILDCARD not in pattern]
         for order, run in itertools.groupby((n for n in wanted if groups.keys() >= {*n}), len):
             alike = list(run)
             total += sum(_count(namespaces, groups) for namespaces in alike)
@@ -177,22 +187,21 @@ class Interactions:
         return _plan(_merge(blocks), action, shared, np.concatenate([nothing, *others]), total)
 
 
-def interactions_of(
-    settings: LearningSettings, patterns: tuple[bytes, ...] | None = None
-) -> Interactions:
+def interactions_of(settings: LearningSettings, filled: bool = True) -> Interactions:
     """Return how ``settings`` combine features; all models under the same policy share the plans.
 
     Args:
         settings: Which features count, and what is combined.
-        patterns: Combine these only, instead of all that ``settings`` ask for.
+        filled: As for ``Interactions``.
     """
     return _interactions(
-        settings.interactions if patterns is None else patterns,
+        settings.interactions,
         settings.constant,
         settings.ignore_linear,
         settings.ignore,
         settings.keep,
         settings.duplicate_interactions,
+        filled,
     )
 
 
@@ -204,8 +213,9 @@ def _interactions(
     ignore: bytes,
     keep: bytes,
     duplicates: bool,
+    filled: bool,
 ) -> Interactions:
-    return Interactions(patterns, constant, ignore_linear, ignore, keep, duplicates)
+    return Interactions(patterns, constant, ignore_linear, ignore, keep, duplicates, filled)
 
 
 def counts(namespace: int, ignore: bytes, keep: bytes) -> bool:
@@ -224,10 +234,11 @@ def counts(namespace: int, ignore: bytes, keep: bytes) -> bool:
 def with_slot_index(patterns: tuple[bytes, ...]) -> tuple[bytes, ...]:
     """Return patterns for one slot of several: each also with the slot's index, and it with any.
 
-    Source: ``insert_ccb_interactions`` in ``conditional_contextual_bandit.cc``.
+    Source: ``insert_ccb_interactions`` in ``conditional_contextual_bandit.cc``, which has each
+    pattern twice; where duplicates are not kept, filling in wildcards removes them.
     """
     index = bytes((SLOT_INDEX_NAMESPACE,))
-    return (*patterns, *(pattern + index for pattern in patterns), b":" + index)
+    return (*patterns, *patterns, *(pattern + index for pattern in patterns), b":" + index)
 
 
 def hashes(columns: Columns, row: NDArray[np.uint32]) -> NDArray[np.uint32]:

@@ -39,7 +39,7 @@ class LargeActionSpace:
         self._most = settings.large.max_actions
         self._approximation = settings.large.spanner_c
         self._exploration = settings.exploration
-        self._rows = DecisionRows(settings, settings.interactions)
+        self._rows = DecisionRows(settings)
         self._stride = 4 if settings.adaptive or settings.normalized else 1
 
     def kept(

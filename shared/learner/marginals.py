@@ -215,7 +215,7 @@ class MarginalScorer:
         self, settings: LearningSettings, weights: Floats, offset: int, marginals: Marginals
     ) -> None:
         """Use the ``offset``-th of the weights that each feature has, and what is known of ids."""
-        self._rows = DecisionRows(settings, settings.interactions)
+        self._rows = DecisionRows(settings)
         self._efforts = efforts_of(settings)
         self._weights = weights
         self._offset = offset

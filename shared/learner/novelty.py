@@ -30,8 +30,7 @@ class Novelty:
 
     def __init__(self, settings: LearningSettings, networks: RandomNetworks) -> None:
         """Make a function for each of the networks."""
-        # VW fills wildcards in for learning and predicting, but not for this
-        self._rows = DecisionRows(settings, settings.named_interactions)
+        self._rows = DecisionRows(settings, filled=False)
         self._mask = np.uint32((1 << settings.bits) - 1)
         stored = 4 if settings.adaptive or settings.normalized else 1  # numbers beside a weight
         self._stride = np.uint64(settings.stride * stored)

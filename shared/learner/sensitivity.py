@@ -26,8 +26,7 @@ class Sensitivity:
             labels: What the next example would have to teach.
         """
         self._settings = regressor.settings
-        # VW fills wildcards in for learning and predicting, but not for this
-        self._rows = DecisionRows(regressor.settings, regressor.settings.named_interactions)
+        self._rows = DecisionRows(regressor.settings, filled=False)
         self._labels = labels
         self._gradients = regressor.gradients.copy()
         self._scales = regressor.scales.copy()

@@ -257,7 +257,7 @@ MALFORMED = (
     _policy("long name", {"name": "p" * 257, "arguments": "--cb_explore_adf"}, "InvalidPolicyContract", "name"),
     _policy("open quote", {"name": "p", "arguments": '--cb_explore_adf "'}, "InvalidPolicyConfiguration", "arguments"),
     Malformed("policy: slots with auto-optimization", "PUT", POLICY, b'{"name":"p","arguments":"--ccb_explore_adf"}', 403, "ProblemTypeIncompatibleWithAutoOptimization", "arguments"),
-    _policy("slots with something unsupported", {"name": "p", "arguments": "--ccb_explore_adf --rnd 5"}, "InvalidPolicyConfiguration", "arguments"),
+    _policy("slots with something unsupported", {"name": "p", "arguments": "--ccb_explore_adf --leave_duplicate_interactions"}, "InvalidPolicyConfiguration", "arguments"),
     Malformed("multi-slot event id too long", "POST", f"personalizer/v1.1-preview.1/multislot/events/{'e' * 257}/activate", b"", 400, "InvalidEventIdToActivate", "eventId"),
     Malformed("wrong method on multi-slot", "GET", SLOTS_RANK, b"", 405, "MethodNotAllowed", None),
     Malformed("wrong method", "GET", RANK, b"", 405, "MethodNotAllowed", None),

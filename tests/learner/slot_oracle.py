@@ -5,8 +5,8 @@ import math
 from shared.learner.slot_features import split_slots
 from shared.learner.slots import decide_slots
 from tests.learner.logs import text
-from tests.learner.slot_logs import slot_decisions, slot_logged
-from tests.learner.test_parity import run
+from tests.learner.slot_logs import slot_decisions, slot_logged, slots_example
+from tests.learner.test_parity import distribution, run
 
 
 def vw_model(folder, arguments, count=200, seed=7, name="model"):
@@ -21,12 +21,26 @@ def vw_decisions(folder, model, count=200, seed=8):
     (folder / "to-predict").write_bytes(model)
     log = write_log(folder / "held-out.dsjson", slot_logged(count, seed))
     run(f"-i {folder / 'to-predict'} -t --dsjson -d {log} -p {folder / 'decisions'}")
+    return _read_decisions(folder / "decisions")
+
+
+def vw_decisions_while_learning(folder, arguments, count=200, seed=7):
+    """Return, for each event, a map of action to probability per slot, just before it is learned.
+
+    Some explorations need what the test mode does not load.
+    """
+    log = write_log(folder / "learned.dsjson", slot_logged(count, seed))
+    run(f"{arguments} --dsjson -d {log} -p {folder / 'decisions'}")
+    return [list(map(distribution, event)) for event in _read_decisions(folder / "decisions")]
+
+
+def _read_decisions(path):
     return [
         [
             {int(a): float(p) for a, p in (pair.split(":") for pair in line.split(","))}
             for line in event.split("\n")
         ]
-        for event in (folder / "decisions").read_text().strip().split("\n\n")
+        for event in path.read_text().strip().split("\n\n")
     ]
 
 
@@ -51,6 +65,18 @@ def slots_that_differ(learner, expected, tolerance, seed=8):
                 for action, p in zip(found.ranking, found.probabilities, strict=True)
             )
     return different, count
+
+
+def slots_that_differ_while_learning(learner, expected, tolerance, seed=7):
+    """Return how many slots a learner sees otherwise before it learns them, and how many."""
+    examples = map(slots_example, slot_logged(len(expected), seed))
+    found = list(learner.decide_and_learn(examples))
+    slots = [probabilities for event in expected for probabilities in event]
+    different = 0
+    for decision, probabilities in zip(found, slots, strict=True):
+        pairs = zip(decision.probabilities, sorted(probabilities), strict=True)
+        different += any(abs(p - probabilities[action]) > tolerance for p, action in pairs)
+    return different, len(slots)
 
 
 class _Follower:

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from shared.endpoint import refusal
 from shared.learner.arguments import parse
-from shared.learner.effort import ONCE, Efforts, Repeats
+from shared.learner.effort import MOST, ONCE, Efforts, Repeats
 from shared.learner.features import FeatureError
 from shared.learner.interactions import (
     SLOT_INDEX_NAMESPACE,
@@ -80,6 +80,17 @@ def test_as_many_features_as_one_action_may_have_are_fine_in_fifty():
     actions = [action_json(f"a{n}", json.dumps(wide).encode()) for n in range(50)]
 
     assert len(_policy().decide_json(decision_json(b"[]", actions)).scores) == 50
+
+
+@pytest.mark.parametrize("looking", ["--regcb", "--squarecb --elim", "--rnd 1"])
+def test_what_an_exploration_asks_beside_scores_counts(looking):
+    plain = Efforts(parse("--cb_explore_adf -q ij"))
+    most = MOST // plain.of(((105, 99), (106, 99)), ()).each
+    decision = ({((105, 99), (106, 99)): most // 2}, (), ONCE)
+    plain.require(*decision)
+
+    with pytest.raises(FeatureError, match="one decision may take"):
+        Efforts(parse(f"--cb_explore_adf -q ij {looking}")).require(*decision)
 
 
 def test_slots_count_together():

@@ -241,6 +241,11 @@ SETTINGS = {
         "--cb_explore_adf --regcbopt --first_only --cb_min_cost -0.5 --mellowness 0.3 -q Fj",
         500,
     ),
+    "optimistic, plain gradient descent with a late clock": (
+        "--cb_explore_adf --regcb --regcbopt --cb_min_cost -1 --cb_max_cost 0.25 "
+        "--sgd --initial_t 2 -l 0.01 -q :: -q Fj",
+        40,
+    ),
     "random networks": ("--cb_explore_adf --rnd 3 -q Fj --ignore t --ignore r", 1_000),
     "one random network": ("--cb_explore_adf --rnd 1 --epsilon 0.2 --ignore t --ignore r", 500),
     "random networks, other widths, wildcards": (
@@ -301,7 +306,7 @@ LEARNS_ITS_OWN_WAY = ("--squarecb", "--regcb", "--rnd", "--bag", "--cover")
 
 
 NOT_IN_MODEL_FILES = (
-    r"--leave_duplicate_interactions|--unweighted_marginals|--(?:initial_\w+or|decay) \S+"
+    r"--leave_duplicate_interactions|--unweighted_marginals|--(?:initial_\w+|decay) \S+"
 )
 WHILE_LEARNING = ("--regcb", "--elim", "--rnd", "--large_action_space")
 """Explorations that need what VW's test mode does not load, or has elsewhere."""

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from shared.learner.arguments import UnsupportedArgument, parse
+from shared.learner.arguments import parse
 from shared.learner.checkpoint import dumps, loads
 from shared.learner.features import FeatureError, shared_features
 from shared.learner.layout import action_json, decision_json, slot_json, slots_json
@@ -28,6 +28,9 @@ POLICIES = {
     "squarecb": "--ccb_explore_adf --squarecb --epsilon 0.2 -q sj",
     "bag": "--ccb_explore_adf --bag 3 --epsilon 0.2 -q sj",
     "cover": "--ccb_explore_adf --cover 2 --epsilon 0.2 -q sj",
+    "regcb": "--ccb_explore_adf --regcb --cb_min_cost -1 --epsilon 0.2 -q sj",
+    "elim": "--ccb_explore_adf --squarecb --elim --cb_min_cost -1 --epsilon 0.2 -q sj",
+    "rnd": "--ccb_explore_adf --rnd 2 --epsilon 0.2 -q sj",
 }
 
 
@@ -332,12 +335,23 @@ def test_an_action_whose_cost_is_not_known_is_taken_all_the_same():
     assert (learner.learned, learner.skipped) == (1, 1)
 
 
-@pytest.mark.parametrize("beside", ["--regcb", "--squarecb --elim", "--rnd 2"])
-def test_what_was_not_seen_to_equal_vowpal_wabbit_over_slots_is_refused(beside):
-    with pytest.raises(UnsupportedArgument) as refused:
-        parse(f"--ccb_explore_adf {beside}")
-
-    assert refused.value.argument in beside
+@pytest.mark.parametrize("name", POLICIES)
+def test_actions_that_are_not_offered_count_for_nothing(policies, name):
+    policy, compared = policies[name], 0
+    for example in EXAMPLES[:20]:
+        members, actions, texts = split_slots(example.context)
+        slots = read_slots(texts, len(actions), zeros=True)
+        shared = shared_features(members, zeros=True)
+        texts = [bytes(action) for action in actions]
+        for at, context in enumerate(contexts(shared, slots, numbered=True)):
+            offered = slots[at].offered(len(actions), {0})
+            if not offered:
+                continue
+            among_all = policy.decide_within(context, texts, offered)
+            alone = policy.decide_within(context, [texts[action] for action in offered])
+            assert among_all.probabilities == pytest.approx(alone.probabilities, abs=1e-5)
+            compared += 1
+    assert compared > 20
 
 
 def test_slots_are_learned_under_their_own_argument_only():

@@ -7,7 +7,13 @@ from shared.learner.arguments import parse
 from shared.learner.learner import Learner
 from shared.learner.vw_model import loads
 from tests.learner.slot_logs import slot_logged, slots_example
-from tests.learner.slot_oracle import slots_that_differ, vw_decisions, vw_model
+from tests.learner.slot_oracle import (
+    slots_that_differ,
+    slots_that_differ_while_learning,
+    vw_decisions,
+    vw_decisions_while_learning,
+    vw_model,
+)
 from tests.learner.test_parity import TOLERANCE
 
 SETTINGS = {
@@ -62,6 +68,47 @@ SETTINGS = {
     "features in combinations only": ("--ccb_explore_adf --softmax --ignore_linear s -q sj", 200),
     "l1 and l2": ("--ccb_explore_adf --softmax --l1 1e-6 --l2 1e-6 -q sj", 200),
 }
+
+LOOKING_AT_FEATURES = {
+    "plausible costs": "--regcb --cb_min_cost -1 --cb_max_cost 0.25 -q sj -q ::",
+    "plausible costs, few of them": (
+        "--regcb --cb_min_cost -1 --cb_max_cost 0.25 --mellowness 0.01 -q Fj"
+    ),
+    "optimistic": "--regcb --regcbopt --cb_min_cost -1 --cb_max_cost 0.25 -q sj --cubic Fsj",
+    "optimistic, first of ties only": (
+        "--regcb --regcbopt --first_only --cb_min_cost -1 --mellowness 0.3 --cubic sjs"
+    ),
+    "plausible costs, plain gradient descent": (
+        "--regcb --cb_min_cost -1 --cb_max_cost 0.25 --sgd -l 0.01 --ignore_linear s -q sj"
+    ),
+    "plausible costs, kept namespaces": (
+        "--regcb --cb_min_cost -1 --cb_max_cost 0.25 --keep s --keep j --noconstant -q sj"
+    ),
+    "elimination": "--squarecb --elim --cb_min_cost -1 --cb_max_cost 0.25 --gamma_scale 1 -q sj",
+    "random networks": "--rnd 3 -q sj -q :: --ignore t --ignore r",
+    "random networks, doubly robust": (
+        "--rnd 2 --cb_type dr --cubic Fsj --epsilon 0.1 --ignore t --ignore r"
+    ),
+    "random networks, inverse propensity scores": (
+        "--rnd 2 --cb_type ips -b 10 -q Fs --ignore_linear s --ignore t --ignore r"
+    ),
+}
+
+
+@pytest.mark.parametrize("name", LOOKING_AT_FEATURES)
+def test_explorations_that_look_at_features_are_vowpal_wabbits(tmp_path, name):
+    arguments = f"--ccb_explore_adf {LOOKING_AT_FEATURES[name]}"
+    ours = Learner(parse(arguments))
+
+    expected = vw_decisions_while_learning(tmp_path, arguments)
+    different, count = slots_that_differ_while_learning(ours, expected, TOLERANCE)
+
+    assert count > 400
+    assert different == 0
+    told_apart = [len(set(slot.values())) > 1 for event in expected for slot in event]
+    assert sum(told_apart) > 20, "the rule must tell actions apart"
+    learned = loads(vw_model(tmp_path, arguments)).regressor.weights
+    assert np.max(np.abs(ours.regressor.weights - learned)) <= TOLERANCE
 
 
 @pytest.fixture(scope="module", params=SETTINGS)

@@ -7,7 +7,13 @@ from shared.learner.checkpoint import dumps as checkpoint
 from shared.learner.learner import Learner
 from shared.learner.vw_model import ModelFileError, dumps, loads
 from tests.learner.slot_logs import slot_logged, slots_example
-from tests.learner.slot_oracle import slots_that_differ, vw_decisions, vw_model
+from tests.learner.slot_oracle import (
+    slots_that_differ,
+    slots_that_differ_while_learning,
+    vw_decisions,
+    vw_decisions_while_learning,
+    vw_model,
+)
 
 ARGUMENTS = {
     "default policy": "--ccb_explore_adf --epsilon 0.2 --power_t 0 -l 0.001 --cb_type mtr -q ::",
@@ -20,8 +26,18 @@ ARGUMENTS = {
     "synthetic cover": "--ccb_explore_adf --synthcover --epsilon 0.1 -q sj",
     "doubly robust": "--ccb_explore_adf --softmax --lambda 5 --cb_type dr -q Fs",
 }
+LOOKING_AT_FEATURES = {
+    "plausible costs": "--ccb_explore_adf --regcb --cb_min_cost -1 --mellowness 0.01 -q sj",
+    "elimination": "--ccb_explore_adf --squarecb --elim --cb_min_cost -1 --gamma_scale 1 -q sj",
+    "random networks": "--ccb_explore_adf --rnd 3 -q sj --ignore t --ignore r",
+}
+"""Explorations that need what learning remembers, or what VW's test mode lays out otherwise."""
+
 TOLERANCE = 2e-5
 each_policy = pytest.mark.parametrize("arguments", ARGUMENTS.values(), ids=ARGUMENTS.keys())
+looking = pytest.mark.parametrize(
+    "arguments", LOOKING_AT_FEATURES.values(), ids=LOOKING_AT_FEATURES.keys()
+)
 resumable = pytest.mark.parametrize("resumable", [True, False], ids=["resumable", "to predict"])
 
 
@@ -85,7 +101,20 @@ def test_vowpal_wabbit_goes_on_learning_from_a_file_of_ours(tmp_path, arguments)
     assert_same_decisions(learner, vw_decisions(tmp_path, second, 60))
 
 
-@each_policy
+@looking
+@pytest.mark.parametrize("whose", ["Vowpal Wabbit's", "ours"])
+def test_learning_goes_on_where_a_decision_needs_more_than_weights(tmp_path, arguments, whose):
+    file = vw_model(tmp_path, arguments) if whose != "ours" else dumps(learned(arguments))
+    (tmp_path / "first").write_bytes(file)
+    expected = vw_decisions_while_learning(tmp_path, f"-i {tmp_path / 'first'}", 100, 9)
+
+    different, count = slots_that_differ_while_learning(loads(file), expected, TOLERANCE, 9)
+
+    assert count > 200
+    assert different <= 1
+
+
+@pytest.mark.parametrize("arguments", [*ARGUMENTS.values(), *LOOKING_AT_FEATURES.values()])
 def test_a_file_of_ours_comes_back_byte_for_byte(arguments):
     file = dumps(learned(arguments))
 

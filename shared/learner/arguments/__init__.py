@@ -49,7 +49,6 @@ _COST_TYPES = ("mtr", "ips", "dm", "dr")
 _LOOK_AT_FEATURES = {"--regcb", "--regcbopt", "--elim", "--rnd"}
 """Explorations that go by an action's features, not by scores alone."""
 
-_NOT_OVER_SLOTS = {*_LOOK_AT_FEATURES, "--leave_duplicate_interactions"}
 _OF_LARGE = {"--max_actions", "--spanner_c"}
 _OF_MARGINAL = {"--initial_numerator", "--initial_denominator", "--decay", "--unweighted_marginals"}
 
@@ -77,9 +76,11 @@ def parse(arguments: str) -> LearningSettings:
             "--cb_explore_adf",
             "the arguments must contain --cb_explore_adf, or --ccb_explore_adf for slots",
         )
-    if "--ccb_explore_adf" in given:
-        for name in sorted(_NOT_OVER_SLOTS & given.keys()):
-            raise UnsupportedArgument(name, f"{name} is not supported with --ccb_explore_adf")
+    if {"--ccb_explore_adf", "--leave_duplicate_interactions"} <= given.keys():
+        raise UnsupportedArgument(
+            "--leave_duplicate_interactions",
+            "--leave_duplicate_interactions is not supported with --ccb_explore_adf",
+        )
     if given.get("--cb_type", "mtr") not in _COST_TYPES:
         raise UnsupportedArgument(
             "--cb_type",

@@ -94,11 +94,6 @@ class LearningSettings(msgspec.Struct, frozen=True):
     large: LargeActionSettings | None = None
 
     @property
-    def named_interactions(self) -> tuple[bytes, ...]:
-        """Those without wildcards."""
-        return tuple(each for each in self.interactions if b":" not in each)
-
-    @property
     def width(self) -> int:
         """Weights that one feature may use: for each member, and for a regressor of costs."""
         if isinstance(self.exploration, Cover):
