@@ -110,7 +110,8 @@ class _Peer:
         examples = self._workspace.parse(decision.decode())
         probabilities: list[float] = self._workspace.predict(examples)
         self._workspace.finish_example(examples)
-        return probabilities
+        equals = max(1, round(sum(probabilities)))  # under regcbopt each of several may have 1
+        return [each / equals for each in probabilities]
 
     def learn(self, decision: bytes, chosen: int, cost: float, probability: float) -> None:
         label = (
@@ -130,8 +131,7 @@ def _run(side: _Ours | _Peer, rows: Sequence[tuple[bytes, int]], seed: int) -> R
         reached = np.cumsum(probabilities)
         chosen = int(np.searchsorted(reached, draws.random() * reached[-1], side="right"))
         reward = float(chosen == right)
-        share = float(probabilities[chosen] / reached[-1])  # regcbopt's may sum to more than 1
-        side.learn(decision, chosen, -reward, share)
+        side.learn(decision, chosen, -reward, float(probabilities[chosen]))
         rewards.append(reward)
     return rewards
 
