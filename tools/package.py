@@ -3,10 +3,16 @@
 It holds the tree without what ``.funcignore`` names. Dependencies are not inside: Azure installs
 ``requirements.txt``, each package by its hash, when the zip is deployed with a remote build. The
 same tree gives the same bytes.
+
+Beside each module lies its bytecode for the Python that packs, so that an instance which starts,
+and may not write where the app lies, need not compile it each time. Another Python ignores it, and
+so does the same one if the module was changed.
 """
 
 import os
+import py_compile
 import sys
+import tempfile
 import zipfile
 from collections.abc import Iterator, Sequence
 from pathlib import Path
@@ -33,14 +39,33 @@ def files(root: Path) -> Iterator[str]:
 def write(root: Path, target: Path) -> int:
     """Write the package; return how many files are in it."""
     target.parent.mkdir(parents=True, exist_ok=True)
-    paths = list(files(root))
+    found = {}
+    for path in map(Path, files(root)):
+        found[path] = (root / path).read_bytes()
+        if path.suffix == ".py":
+            cached = path.parent / "__pycache__" / f"{path.stem}.{sys.implementation.cache_tag}.pyc"
+            found[cached] = _bytecode(root, path)
     with zipfile.ZipFile(target, "w", zipfile.ZIP_DEFLATED, compresslevel=9) as package:
-        for path in paths:
-            entry = zipfile.ZipInfo(path, _EPOCH)
+        for path, data in found.items():
+            entry = zipfile.ZipInfo(path.as_posix(), _EPOCH)
             entry.external_attr = _MODE
             entry.compress_type = zipfile.ZIP_DEFLATED
-            package.writestr(entry, (root / path).read_bytes())
-    return len(paths)
+            package.writestr(entry, data)
+    return len(found)
+
+
+def _bytecode(root: Path, path: Path) -> bytes:
+    """Return a module's bytecode; it is valid by the module's hash, since zips keep no times."""
+    with tempfile.TemporaryDirectory() as folder:
+        file = py_compile.compile(
+            str(root / path),
+            str(Path(folder) / "module.pyc"),
+            dfile=path.as_posix(),
+            doraise=True,
+            invalidation_mode=py_compile.PycInvalidationMode.CHECKED_HASH,
+        )
+        assert file is not None  # noqa: S101  # errors are raised
+        return Path(file).read_bytes()
 
 
 def main(words: Sequence[str]) -> None:

@@ -1,5 +1,7 @@
 """The zip that a release makes holds what runs, nothing else, and starts by itself."""
 
+import subprocess
+import sys
 import zipfile
 from pathlib import Path
 
@@ -35,12 +37,13 @@ def test_the_package_holds_what_runs_and_nothing_else(package):
     }
     assert top == functions | {
         "LICENSE",
+        "__pycache__",
         "function_app.py",
         "host.json",
         "requirements.txt",
         "shared",
     }
-    assert not any(path.suffix in (".pyc", ".md", ".bicep") for path in package.rglob("*"))
+    assert not any(path.suffix in (".md", ".bicep") for path in package.rglob("*"))
 
 
 def test_every_module_of_the_app_is_in_the_package():
@@ -48,6 +51,22 @@ def test_every_module_of_the_app_is_in_the_package():
     modules = {p.relative_to(ROOT).as_posix() for f in folders for p in f.rglob("*.py")}
 
     assert modules <= set(files(ROOT))
+
+
+def test_an_instance_that_starts_compiles_no_module_of_the_app(package):
+    loaded = subprocess.run(
+        [sys.executable, "-v", "-c", "import shared.wiring, train_function.run"],
+        cwd=package,
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=True,
+    ).stderr
+
+    own = [line for line in loaded.splitlines() if f"code object from '{package}" in line]
+    assert len(own) > 50
+    assert all("__pycache__" in line for line in own)
+    assert not any(bytes(ROOT) in path.read_bytes() for path in package.rglob("*.pyc"))
 
 
 def test_the_page_and_what_it_needs_are_in_the_package(package):
