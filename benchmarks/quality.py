@@ -110,8 +110,8 @@ class _Peer:
         examples = self._workspace.parse(decision.decode())
         probabilities: list[float] = self._workspace.predict(examples)
         self._workspace.finish_example(examples)
-        equals = max(1, round(sum(probabilities)))  # under regcbopt each of several may have 1
-        return [each / equals for each in probabilities]
+        total = max(1, round(sum(probabilities)))  # under regcbopt each of several may have 1
+        return [each / total for each in probabilities]
 
     def learn(self, decision: bytes, chosen: int, cost: float, probability: float) -> None:
         label = (

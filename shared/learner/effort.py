@@ -10,9 +10,15 @@ from functools import lru_cache
 from typing import NamedTuple
 
 from shared.learner.arguments import LearningSettings
-from shared.learner.exploration import RandomNetworks, RegCB, SquareCB
+from shared.learner.exploration import Exploration, RandomNetworks, RegCB, SquareCB
 from shared.learner.features import FeatureError, Shape
-from shared.learner.interactions import SLOT_INDEX_NAMESPACE, WILDCARD, counts, with_slot_index
+from shared.learner.interactions import (
+    SLOT_INDEX_NAMESPACE,
+    WILDCARD,
+    counts,
+    unfilled,
+    with_slot_index,
+)
 from shared.learner.recently_used import RecentlyUsed
 
 MOST = 20_000_000
@@ -28,7 +34,10 @@ _SHAPES_BUDGET = 4 << 20
 
 
 class Effort(NamedTuple):
-    """What actions of one shape take: ``each`` time that one is weighed, and ``once``."""
+    """What actions of one shape take: ``each`` time that one is weighed, and ``once``.
+
+    By all members of a policy, and with what its exploration asks beside scores.
+    """
 
     each: int
     once: int
@@ -50,7 +59,8 @@ class Efforts:
     def __init__(self, settings: LearningSettings) -> None:
         """Combine as ``settings`` do."""
         self._settings = settings
-        self._weighed = len(settings.offsets) + _PER_TERM_OF_EVIDENCE * _evidence(settings)
+        self._members = len(settings.offsets)
+        self._questions = questions(settings.exploration)
         self._known: RecentlyUsed[tuple[Shape, Shape], Effort] = RecentlyUsed(_SHAPES_BUDGET)
 
     def require(self, actions: Mapping[Shape, int], context: Shape, repeats: Repeats) -> None:
@@ -68,7 +78,6 @@ class Efforts:
         for shape, count in actions.items():
             each, once = self.of(shape, context)
             total += repeats.slots * count * each + repeats.contexts * once
-        total *= self._weighed
         if total > MOST:
             raise FeatureError(
                 f"the features of all actions combine to {total / MOST:.2g} times what one "
@@ -89,11 +98,23 @@ class Efforts:
         for namespace, size in (*action, *context):
             if counts(namespace, self._settings.ignore, self._settings.keep):
                 sizes[namespace] = sizes.get(namespace, 0) + size
-        patterns = self._settings.interactions
-        if SLOT_INDEX_NAMESPACE in sizes:
-            patterns = with_slot_index(patterns)
-        if not self._settings.duplicate_interactions:
-            patterns = tuple(dict.fromkeys(patterns))
+        patterns = self._once_each(self._settings.interactions)
+        numbered = SLOT_INDEX_NAMESPACE in sizes
+        filled = self._once_each(with_slot_index(patterns)) if numbered else patterns
+        each, once = self._terms(filled, sizes)
+        each, once = self._members * each, self._members * once
+        if self._questions:
+            terms, compiling = self._terms(unfilled(patterns, numbered), sizes)
+            each += _PER_TERM_OF_EVIDENCE * self._questions * terms
+            once += compiling
+        return Effort(each, once)
+
+    def _once_each(self, patterns: tuple[bytes, ...]) -> tuple[bytes, ...]:
+        """Return patterns without copies, unless these count."""
+        return patterns if self._settings.duplicate_interactions else tuple(dict.fromkeys(patterns))
+
+    def _terms(self, patterns: tuple[bytes, ...], sizes: Mapping[int, int]) -> tuple[int, int]:
+        """Return how many terms patterns make of namespaces, and what it takes to compile them."""
         features = sum(sizes.values())
         terms, compiling = features, 0
         for pattern in patterns:
@@ -103,7 +124,7 @@ class Efforts:
             if all(named):
                 per = _PER_COMBINATION.get(len(pattern), _PER_HIGHER_COMBINATION)
                 compiling += per * self._choices(len(sizes), wilds)
-        return Effort(terms, _PER_NEW_TERM * terms + compiling)
+        return terms, _PER_NEW_TERM * terms + compiling
 
     def _choices(self, of: int, times: int) -> int:
         """Return in how many ways ``times`` of so many can be combined."""
@@ -112,9 +133,9 @@ class Efforts:
         return math.comb(max(0, of + times - 1), times)
 
 
-def _evidence(settings: LearningSettings) -> int:
-    """Return how often terms are weighed for what an exploration needs beside scores."""
-    match settings.exploration:
+def questions(exploration: Exploration) -> int:
+    """Return how often an exploration has an action's terms weighed, beside its scores."""
+    match exploration:
         case RegCB(costs=costs) | SquareCB(costs=costs) if costs:
             return 1
         case RandomNetworks() as networks:

@@ -127,12 +127,9 @@ class Interactions:
             ignore: Namespaces whose features do not count at all.
             keep: If any, features of all other namespaces do not count.
             duplicates: Whether combinations of the same namespaces count each time.
-            filled: Whether wildcards are filled in, as Vowpal Wabbit does for predictions and
-                updates. For all else that it works out of an action's features, it does not.
+            filled: Whether wildcards are filled in. Vowpal Wabbit does not for the doubt of
+                ``--regcb`` and ``--elim``, nor for the random functions of ``--rnd``.
         """
-        if not filled:
-            named = [pattern for pattern in patterns if WILDCARD not in pattern]
-            patterns = tuple(map(bytes, expand(named, (), duplicates)))
         self._patterns = patterns
         self._constant = constant
         self._ignore_linear = ignore_linear
@@ -168,23 +165,26 @@ class Interactions:
         blocks = [np.concatenate([nothing, *linear]).reshape(1, -1)]
         total = blocks[0].shape[1]
         present = sorted(n for n in groups if ord(" ") <= n <= ord("~") or n == SLOT_NAMESPACE)
-        patterns = self._patterns
-        if SLOT_INDEX_NAMESPACE in groups:
-            patterns = with_slot_index(patterns)
-        if self._filled:
-            wanted = expand(patterns, present, self._duplicates)
-        else:
-            wanted = [tuple(pattern) for pattern in patterns if WILDCARD not in pattern]
+        wanted = self._wanted(present, SLOT_INDEX_NAMESPACE in groups)
+        most = MAX_TERMS if self._filled else 2 * MAX_TERMS  # no more, if those filled in are fine
         for order, run in itertools.groupby((n for n in wanted if groups.keys() >= {*n}), len):
             alike = list(run)
             total += sum(_count(namespaces, groups) for namespaces in alike)
-            if total > MAX_TERMS:
+            if total > most:
                 raise FeatureError(f"one action's features combine to more than {MAX_TERMS:,}")
             if order == 2:
                 blocks.append(_combine_pairs(alike, groups))
             else:
                 blocks += [_combine(namespaces, groups) for namespaces in alike]
         return _plan(_merge(blocks), action, shared, np.concatenate([nothing, *others]), total)
+
+    def _wanted(self, present: Sequence[int], numbered: bool) -> list[tuple[int, ...]]:
+        """Return the combinations to make of the namespaces that are ``present``, and others."""
+        if self._filled:
+            patterns = with_slot_index(self._patterns) if numbered else self._patterns
+            return expand(patterns, present, self._duplicates)
+        once = expand(unfilled(self._patterns, False), present, self._duplicates)
+        return [tuple(pattern) for pattern in unfilled(tuple(map(bytes, once)), numbered)]
 
 
 def interactions_of(settings: LearningSettings, filled: bool = True) -> Interactions:
@@ -194,6 +194,7 @@ def interactions_of(settings: LearningSettings, filled: bool = True) -> Interact
         settings: Which features count, and what is combined.
         filled: As for ``Interactions``.
     """
+    wild = any(WILDCARD in pattern for pattern in settings.interactions)
     return _interactions(
         settings.interactions,
         settings.constant,
@@ -201,7 +202,7 @@ def interactions_of(settings: LearningSettings, filled: bool = True) -> Interact
         settings.ignore,
         settings.keep,
         settings.duplicate_interactions,
-        filled,
+        filled or not (wild or settings.slots),
     )
 
 
@@ -239,6 +240,18 @@ def with_slot_index(patterns: tuple[bytes, ...]) -> tuple[bytes, ...]:
     """
     index = bytes((SLOT_INDEX_NAMESPACE,))
     return (*patterns, *patterns, *(pattern + index for pattern in patterns), b":" + index)
+
+
+def unfilled(patterns: tuple[bytes, ...], numbered: bool) -> tuple[bytes, ...]:
+    """Return patterns as Vowpal Wabbit has them where it does not fill in wildcards.
+
+    Args:
+        patterns: Those that were asked for, each once unless duplicates are kept.
+        numbered: Whether they are for one slot of several.
+    """
+    if numbered:
+        patterns = with_slot_index(patterns)
+    return tuple(pattern for pattern in patterns if WILDCARD not in pattern)
 
 
 def hashes(columns: Columns, row: NDArray[np.uint32]) -> NDArray[np.uint32]:

@@ -28,6 +28,10 @@ SLOTS = {
     name: (arguments, min(count, EVENTS))
     for name, (arguments, count) in test_slots_parity.SETTINGS.items()
     if "--invariant" not in arguments
+} | {
+    name: (f"--ccb_explore_adf {arguments}", 200)
+    for name, arguments in test_slots_parity.LOOKING_AT_FEATURES.items()
+    if "--rnd" not in arguments
 }
 IN_ANOTHER_ORDER = {
     name

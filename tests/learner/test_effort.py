@@ -9,13 +9,16 @@ from hypothesis import strategies as st
 
 from shared.endpoint import refusal
 from shared.learner.arguments import parse
-from shared.learner.effort import MOST, ONCE, Efforts, Repeats
+from shared.learner.effort import MOST, ONCE, Efforts, Repeats, questions
+from shared.learner.evidence import evidence_of
 from shared.learner.features import FeatureError
+from shared.learner.gradient_descent import GradientDescent
 from shared.learner.interactions import (
     SLOT_INDEX_NAMESPACE,
     Interactions,
     _combine,
     _combine_pairs,
+    interactions_of,
 )
 from shared.learner.layout import action_json, decision_json, slot_json
 from shared.learner.learner import Example, Learner
@@ -82,15 +85,40 @@ def test_as_many_features_as_one_action_may_have_are_fine_in_fifty():
     assert len(_policy().decide_json(decision_json(b"[]", actions)).scores) == 50
 
 
-@pytest.mark.parametrize("looking", ["--regcb", "--squarecb --elim", "--rnd 1"])
-def test_what_an_exploration_asks_beside_scores_counts(looking):
-    plain = Efforts(parse("--cb_explore_adf -q ij"))
-    most = MOST // plain.of(((105, 99), (106, 99)), ()).each
-    decision = ({((105, 99), (106, 99)): most // 2}, (), ONCE)
-    plain.require(*decision)
+@pytest.mark.parametrize("slot", [False, True])
+@pytest.mark.parametrize("patterns", ["-q jF -q ii", "-q ::"])
+@pytest.mark.parametrize(
+    ("exploration", "members", "asked"),
+    [("--softmax", 1, 0), ("--regcb", 1, 1), ("--squarecb --elim", 1, 1), ("--rnd 5", 6, 5)],
+)
+def test_what_an_exploration_asks_beside_scores_counts(exploration, members, asked, patterns, slot):
+    kind = "--ccb_explore_adf" if slot else "--cb_explore_adf"
+    settings = parse(f"{kind} --noconstant {patterns} {exploration}")
+    shapes = ((ord("j"), 9), (ord("i"), 2)), ((ord("F"), 7), (SLOT_INDEX_NAMESPACE, 1))[: 1 + slot]
+    scored = interactions_of(settings).plan(*shapes).size
+    seen = interactions_of(settings, filled=False).plan(*shapes).size
+    least = members * scored + 3 * asked * seen
 
+    each, once = Efforts(settings).of(*shapes)
+
+    assert least <= each <= 1.12 * least
+    most = (MOST - once) // each
+    Efforts(settings).require({shapes[0]: most}, shapes[1], ONCE)
     with pytest.raises(FeatureError, match="one decision may take"):
-        Efforts(parse(f"--cb_explore_adf -q ij {looking}")).require(*decision)
+        Efforts(settings).require({shapes[0]: most + 1}, shapes[1], ONCE)
+
+
+@pytest.mark.parametrize(
+    "exploration",
+    ["--epsilon 0.1", "--softmax", "--squarecb", "--squarecb --elim", "--regcb", "--rnd 2",
+     "--first 9", "--bag 2", "--cover 2", "--synthcover"],
+)  # fmt: skip
+def test_whatever_asks_for_more_than_scores_is_known_to(exploration):
+    settings = parse(f"--cb_explore_adf -b 8 {exploration}")
+
+    asks = evidence_of(GradientDescent(settings)) is not None
+
+    assert asks == (questions(settings.exploration) > 0)
 
 
 def test_slots_count_together():
@@ -158,7 +186,7 @@ def test_effort_grows_with_members_slots_and_shapes():
     with pytest.raises(FeatureError):
         alone.require({shape: 50}, (), Repeats(fits + 1, fits + 1))
     each, once = bag.of(shape, ())
-    most = (20_000_000 // 8 - once) // each
+    most = (20_000_000 - once) // each
     bag.require({shape: most}, (), ONCE)
     with pytest.raises(FeatureError):
         bag.require({shape: most + 1}, (), ONCE)

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from shared.learner.arguments import parse
+from shared.learner.arguments import ArgumentsError, parse
 from shared.learner.checkpoint import dumps, loads
 from shared.learner.features import FeatureError, shared_features
 from shared.learner.layout import action_json, decision_json, slot_json, slots_json
@@ -30,7 +30,7 @@ POLICIES = {
     "cover": "--ccb_explore_adf --cover 2 --epsilon 0.2 -q sj",
     "regcb": "--ccb_explore_adf --regcb --cb_min_cost -1 --epsilon 0.2 -q sj",
     "elim": "--ccb_explore_adf --squarecb --elim --cb_min_cost -1 --epsilon 0.2 -q sj",
-    "rnd": "--ccb_explore_adf --rnd 2 --epsilon 0.2 -q sj",
+    "rnd": "--ccb_explore_adf --rnd 3 --epsilon 0.2 -q sj -q ::",
 }
 
 
@@ -352,6 +352,29 @@ def test_actions_that_are_not_offered_count_for_nothing(policies, name):
             assert among_all.probabilities == pytest.approx(alone.probabilities, abs=1e-5)
             compared += 1
     assert compared > 20
+
+
+@pytest.mark.parametrize("beside", ["--large_action_space", "--leave_duplicate_interactions"])
+def test_what_was_not_seen_to_equal_vowpal_wabbit_over_slots_is_refused(beside):
+    with pytest.raises(ArgumentsError) as refused:
+        parse(f"--ccb_explore_adf {beside}")
+
+    assert refused.value.argument == beside
+
+
+@pytest.mark.parametrize("exploration", ["--regcb --cb_min_cost -1", "--rnd 1"])
+def test_where_scores_have_no_more_terms_than_they_may_evidence_is_fine(exploration):
+    wide = json.dumps([{f"f{n}": n + 1 for n in range(200)}]).encode()
+    actions = [action_json(name, wide) for name in ("a", "b")]
+    shared = json.dumps([{f"c{n}": n + 1 for n in range(100)}]).encode()
+    slots = [slot_json(name, b"[]") for name in ("top", "side")]
+    outcomes = (Outcome(0, -1.0, 0.5), Outcome(1, 0.0, 1.0))
+    learner = Learner(parse(f"--ccb_explore_adf {exploration} -q Fj"))
+
+    learner.learn(SlotsExample(slots_json(shared, actions, slots), outcomes))
+
+    assert (learner.learned, learner.skipped) == (1, 0)
+    decide_slots(learner.policy(), {"FromUrl": shared}, actions, slots, lambda at: 0.5)
 
 
 def test_slots_are_learned_under_their_own_argument_only():
