@@ -171,7 +171,7 @@ class Interactions:
             alike = list(run)
             total += sum(_count(namespaces, groups) for namespaces in alike)
             if total > most:
-                raise FeatureError(f"one action's features combine to more than {MAX_TERMS:,}")
+                raise FeatureError(f"one action's features combine to more than {most:,}")
             if order == 2:
                 blocks.append(_combine_pairs(alike, groups))
             else:

@@ -407,8 +407,11 @@ class Learner:
 
     def _learn_novelty(self, networks: RandomNetworks, read: _Read, rows: Sequence[Row]) -> bool:
         """Teach each member the chosen action's value of its random function; then learn costs."""
-        chosen = read.rows[0 if self._learns_chosen_only else read.example.chosen]
-        values = Novelty(self.settings, networks).values([chosen.action], chosen.context)
+        chosen = features_of_actions([bytes(read.actions[read.example.chosen])])
+        try:
+            values = Novelty(self.settings, networks).values(chosen, read.context)
+        except FeatureError:
+            return False  # with marginal costs scores may have far fewer terms
         for (value,), offset in zip(values, self.settings.offsets[1:], strict=True):
             target = networks.alpha * self.sampling.gaussian() + value
             told = replace(read.example, cost=target, probability=1.0)

@@ -230,10 +230,11 @@ class MarginalScorer:
             FeatureError: The features cannot be read, or combine to too many.
         """
         namespaces = self._marginals.settings.namespaces
-        shared = paired(without_zeros(context), namespaces)
-        offered = [paired(action, namespaces) for action in features_of_actions(actions)]
-        sizes = Counter(each.features.shape for each in offered)
-        self._efforts.require(sizes, shared.features.shape, repeats)
+        context, read = without_zeros(context), features_of_actions(actions)
+        # not of pairs: what an exploration asks beside scores goes by the features themselves
+        self._efforts.require(Counter(each.shape for each in read), context.shape, repeats)
+        shared = paired(context, namespaces)
+        offered = [paired(action, namespaces) for action in read]
         scores = np.zeros(len(actions), np.float32)
         with np.errstate(all="ignore"):
             rows = self._rows.singles([each.features for each in offered], shared.features)

@@ -36,6 +36,18 @@ def test_features_that_explode_are_refused_before_they_are_computed():
     assert json.loads(answer.get_body())["error"]["code"] == "InvalidRankRequest"
 
 
+def test_what_an_exploration_asks_has_limits_where_marginal_costs_hide_most_features():
+    wide = json.dumps([{f"f{n}": n + 1 for n in range(400)}]).encode()
+    decision = decision_json(b"[]", [action_json("a", wide), action_json("b", wide)])
+    learner = Learner(parse("--cb_explore_adf --marginal j --rnd 1 -q jj"))
+
+    learner.learn(Example(decision, 1, -1.0, 0.5))
+
+    assert (learner.learned, learner.skipped) == (0, 1)
+    with pytest.raises(FeatureError, match=f"{MAX_TERMS:,}"):
+        learner.policy().decide_json(decision)
+
+
 def test_numbers_that_overflow_never_reach_the_weights():
     learner = Learner(parse("--cb_explore_adf -q ::"))
     good = decision_json(b'[{"x":1}]', [action_json("a", b'[{"y":2}]')])

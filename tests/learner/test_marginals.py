@@ -130,8 +130,7 @@ def test_costs_too_large_to_count_change_nothing():
 
 @pytest.mark.parametrize(
     "arguments",
-    ["--marginal :", "--decay 0.1", "--unweighted_marginals", "--marginal i --regcb",
-     "--marginal i --squarecb --elim", "--marginal i --rnd 2", "--marginal i --decay 1",
+    ["--marginal :", "--decay 0.1", "--unweighted_marginals", "--marginal i --decay 1",
      "--marginal i --initial_denominator 0", "--marginal i --marginal j"],
 )  # fmt: skip
 def test_arguments_without_a_meaning_are_invalid(arguments):

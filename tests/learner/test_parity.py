@@ -160,6 +160,19 @@ SETTINGS = {
         "--cb_explore_adf --marginal i --cb_type ips -q ii",
         500,
     ),
+    "marginal costs, plausible": (
+        "--cb_explore_adf --marginal i --regcb --cb_min_cost -1 --cb_max_cost 0.25 -q Fj",
+        500,
+    ),
+    "marginal costs, elimination": (
+        "--cb_explore_adf --marginal ij --decay 0.02 --squarecb --elim --cb_min_cost -1 "
+        "--gamma_scale 1 -q ::",
+        300,
+    ),
+    "marginal costs, random networks": (
+        "--cb_explore_adf --marginal ij --rnd 2 -q Fj --ignore t --ignore r",
+        300,
+    ),
     "marginal costs, bag": ("--cb_explore_adf --marginal i --bag 3 -q Fi", 300),
     "marginal costs, regularised": (
         "--cb_explore_adf --marginal i --l1 1e-6 --l2 1e-6 --noconstant",

@@ -86,6 +86,10 @@ LOOKING_AT_FEATURES = {
     ),
     "elimination": "--squarecb --elim --cb_min_cost -1 --cb_max_cost 0.25 --gamma_scale 1 -q sj",
     "random networks": "--rnd 3 -q sj -q :: --ignore t --ignore r",
+    "marginal costs, elimination": (
+        "--marginal sji --squarecb --elim --cb_min_cost -1 --cb_max_cost 0.25 --gamma_scale 1"
+    ),
+    "marginal costs, random networks": "--marginal ij --rnd 2 -q sj --ignore t --ignore r",
     "random networks, doubly robust": (
         "--rnd 2 --cb_type dr --cubic Fsj --epsilon 0.1 --ignore t --ignore r"
     ),

@@ -42,6 +42,9 @@ DOUBTFUL = {
         "--cb_min_cost -1 -q Fj"
     ),
     "confidence bounds": "--cb_explore_adf --regcb --cb_min_cost -1 --mellowness 0.01 -q Fj",
+    "confidence bounds and marginal costs": (
+        "--cb_explore_adf --regcb --marginal i --cb_min_cost -1 --mellowness 0.01 -q Fj"
+    ),
     "optimistic bounds": (
         "--cb_explore_adf --regcb --regcbopt --first_only --cb_min_cost -1 --cb_max_cost 0.25 -q Fj"
     ),
@@ -54,6 +57,9 @@ SEVERAL_WEIGHTS = {
     "cover, chosen only": "--cb_explore_adf --cover 3 --nounif --epsilon 0.1 -q Fj",
     "cover, decaying": "--cb_explore_adf --cover 2 --cb_type ips -q Fj",
     "random networks": "--cb_explore_adf --rnd 3 --epsilon 0.1 -q Fj --ignore t --ignore r",
+    "random networks and marginal costs": (
+        "--cb_explore_adf --rnd 2 --marginal i --epsilon 0.1 -q Fj --ignore t --ignore r"
+    ),
     "doubly robust": "--cb_explore_adf --cb_type dr --softmax --lambda 5 -q Fj",
 }
 
@@ -238,7 +244,7 @@ def test_arguments_come_back_as_the_user_wrote_them(tmp_path):
     ("arguments", "name"),
     [
         ("--cb_explore_adf --graph_feedback", "--graph_feedback"),
-        ("--cb_explore_adf --marginal i --rnd 2", "--marginal"),
+        ("--cb_explore_adf --epsilon 0.1 --cb_type sm", "--cb_type"),
         ("--cb_adf", "--cb_explore_adf"),
     ],
 )

@@ -46,9 +46,6 @@ __all__ = [
 ]
 
 _COST_TYPES = ("mtr", "ips", "dm", "dr")
-_LOOK_AT_FEATURES = {"--regcb", "--regcbopt", "--elim", "--rnd"}
-"""Explorations that go by an action's features, not by scores alone."""
-
 _OF_LARGE = {"--max_actions", "--spanner_c"}
 _OF_MARGINAL = {"--initial_numerator", "--initial_denominator", "--decay", "--unweighted_marginals"}
 
@@ -202,10 +199,6 @@ def _marginal(given: Mapping[str, str], numbers: Mapping[str, float]) -> Margina
     namespaces = namespaces_of("--marginal", given["--marginal"])
     if b":" in namespaces:
         raise InvalidArgument("--marginal", "--marginal takes no wildcard")
-    if _LOOK_AT_FEATURES & given.keys():
-        raise InvalidArgument(
-            "--marginal", "--marginal is not supported with --regcb, --elim or --rnd"
-        )
     return MarginalSettings(
         namespaces=namespaces,
         initial_numerator=numbers.get("--initial_numerator", 0.5),
