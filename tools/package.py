@@ -57,15 +57,15 @@ def write(root: Path, target: Path) -> int:
 def _bytecode(root: Path, path: Path) -> bytes:
     """Return a module's bytecode; it is valid by the module's hash, since zips keep no times."""
     with tempfile.TemporaryDirectory() as folder:
-        file = py_compile.compile(
+        compiled = Path(folder) / "module.pyc"
+        py_compile.compile(
             str(root / path),
-            str(Path(folder) / "module.pyc"),
+            str(compiled),
             dfile=path.as_posix(),
             doraise=True,
             invalidation_mode=py_compile.PycInvalidationMode.CHECKED_HASH,
         )
-        assert file is not None  # noqa: S101  # errors are raised
-        return Path(file).read_bytes()
+        return compiled.read_bytes()
 
 
 def main(words: Sequence[str]) -> None:

@@ -143,8 +143,8 @@ class Interactions:
         """Return the plan for an action's and the shared features' shapes.
 
         Raises:
-            FeatureError: There would be more than ``MAX_TERMS`` terms, or
-                ``MAX_COMBINATIONS`` combinations of namespaces.
+            FeatureError: There would be more than ``MAX_TERMS`` terms (twice as many where
+                wildcards are not filled in), or ``MAX_COMBINATIONS`` combinations of namespaces.
         """
         plan = self._plans.get((action, shared))
         if plan is None:
@@ -166,7 +166,8 @@ class Interactions:
         total = blocks[0].shape[1]
         present = sorted(n for n in groups if ord(" ") <= n <= ord("~") or n == SLOT_NAMESPACE)
         wanted = self._wanted(present, SLOT_INDEX_NAMESPACE in groups)
-        most = MAX_TERMS if self._filled else 2 * MAX_TERMS  # no more, if those filled in are fine
+        # over slots those not filled in are at most twice as many: what was scored is not refused
+        most = MAX_TERMS if self._filled else 2 * MAX_TERMS
         for order, run in itertools.groupby((n for n in wanted if groups.keys() >= {*n}), len):
             alike = list(run)
             total += sum(_count(namespaces, groups) for namespaces in alike)
